@@ -1,0 +1,126 @@
+"""Experiments: the blocks of params.yaml, read and checked.
+
+Every parameter of an experiment is a field below, with its unit, its meaning and what it may be; the
+notebooks print this table, and dvc.yaml says which stage depends on which field.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+ROOT = Path(__file__).resolve().parents[1]
+PARAMS = ROOT / "params.yaml"
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Experiment(BaseModel):
+    """One experiment: what is trained, what is masked, what is injected and what is fitted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # train
+    dataset: Literal["digits"] = Field(description="data to train and test on")
+    network: Literal["vgg4"] = Field(description="architecture")
+    label_noise: Share = Field(description="share of the training labels that are reset at random")
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(description="the only source of randomness")
+    epochs: Annotated[int, Field(ge=3)] = Field(description="epochs of training")
+    batch_size: Count = Field(description="training samples in a step")
+    learning_rate: Positive = Field(description="step size of SGD")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(description="momentum of SGD")
+    checkpoints: Annotated[int, Field(ge=4)] = Field(description="checkpoints kept, on a logarithmic grid")
+    # extract
+    samples: Count = Field(description="test samples whose interactions are extracted")
+    players: Annotated[int, Field(ge=2, le=24)] = Field(description="input variables n of each sample")
+    grid: Annotated[int, Field(ge=1)] = Field(description="patches along a side of the image")
+    margin: Annotated[int, Field(ge=0)] = Field(description="rows and columns of patches at the edge never drawn")
+    threshold: Share = Field(description="τ and ζ, as a share of the mean |v(x) − v(x_∅)|")
+    gap: Annotated[float, Field(ge=1e-9, lt=1)] = Field(description="certified relative gap to the sparsest, at most")
+    # inject
+    parameter_noise: tuple[Positive, ...] = Field(
+        min_length=1, description="σ of the noise on the parameters, % of each tensor's standard deviation"
+    )
+    input_noise: tuple[Positive, ...] = Field(
+        min_length=1, description="σ of the FGSM perturbation, 1/256 of the range of pixels"
+    )
+    # disentangle
+    reference: Literal["self", "converged"] = Field(
+        description="I* of the decay: of the network analysed (self) or of timepoint D (converged)"
+    )
+    delta_min: Positive = Field(description="least uncertainty δ that the decay may have")
+    bootstrap: Annotated[int, Field(ge=0)] = Field(description="resamples of the samples behind the bands")
+
+    def model_post_init(self, _) -> None:
+        inside = max(self.grid - 2 * self.margin, 0) ** 2
+        if self.players > inside:
+            raise ValueError(
+                f"players = {self.players}: allowed are 2 to {inside}, the patches of a {self.grid}×{self.grid} "
+                f"grid that are {self.margin} or more from its edge"
+            )
+
+
+def load(name: str, overrides: dict | None = None, params: Path = PARAMS) -> Experiment:
+    """The experiment `name` of params.yaml, with some fields changed.
+
+    Raises ValueError, one line a fault, that names the field, the value and what is allowed.
+    """
+    blocks = _read(params)["experiments"]
+    if name not in blocks:
+        raise ValueError(f"experiment = {name!r}: allowed are {', '.join(blocks)}")
+    return _check(name, {**blocks[name], **(overrides or {})}, params.name)
+
+
+def running(params: Path = PARAMS) -> list[str]:
+    """The names that params.yaml lists under `run`, every block of it checked. Raises ValueError as `load` does."""
+    content = _read(params)
+    for name, block in content["experiments"].items():
+        _check(name, block, params.name)
+    for name in content["run"]:
+        if name not in content["experiments"]:
+            raise ValueError(f"{params.name}: run = {name!r}: allowed are {', '.join(content['experiments'])}")
+    return content["run"]
+
+
+def device(params: Path = PARAMS) -> str:
+    """Where to compute: the COMPANION_DEVICE variable, else `device` of params.yaml (auto, cpu, cuda or cuda:k).
+
+    It is no field of an experiment: moving to another machine redoes nothing.
+    """
+    return os.environ.get("COMPANION_DEVICE") or _read(params)["device"]
+
+
+def settings(experiment: Experiment, *fields: str) -> list[tuple[str, object, str]]:
+    """(field, value, meaning) of the fields named, for a table in a notebook."""
+    return [(field, getattr(experiment, field), Experiment.model_fields[field].description) for field in fields]
+
+
+def _read(params: Path) -> dict:
+    content = yaml.safe_load(params.read_text(encoding="utf-8"))
+    allowed = {"run", "device", "experiments"}
+    if not isinstance(content, dict) or set(content) != allowed:
+        found = sorted(content) if isinstance(content, dict) else content
+        raise ValueError(f"{params.name}: top level is {found}: allowed are exactly {sorted(allowed)}")
+    return content
+
+
+def _check(name: str, block: dict, source: str) -> Experiment:
+    try:
+        return Experiment(**block)
+    except ValidationError as error:
+        faults = []
+        for fault in error.errors():
+            field = ".".join(str(part) for part in fault["loc"])
+            if fault["type"] == "extra_forbidden":
+                faults.append(f"{field}: no such parameter; there are {', '.join(Experiment.model_fields)}")
+            elif fault["type"] == "missing":
+                faults.append(f"{field}: missing ({Experiment.model_fields[field].description})")
+            else:
+                faults.append(f"{field} = {fault['input']!r}: {fault['msg'].lower()}")
+    except ValueError as error:
+        faults = [str(error)]
+    raise ValueError("\n".join(f"{source}: experiments.{name}.{fault}" for fault in faults))
