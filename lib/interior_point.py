@@ -154,7 +154,7 @@ def solve(
     tolerance: float,
     max_iterations: int,
 ) -> Solution:
-    """Minimise Σ w(|a| + |o|) from the feasible start (o, d = 0) until (objective - bound) ≤ tolerance·objective.
+    """Minimise Σ w(|a| + |o|) from the start (o, d = 0) until objective - bound ≤ tolerance·objective.
 
     A sample leaves the batch as soon as it has converged, or when it makes no more progress.
     """
@@ -312,7 +312,7 @@ def dual_bound(
     weights: Float64[Tensor, " subsets"],
     use_o: Bool[Tensor, "samples subsets"],
 ) -> tuple[Float64[Tensor, " samples"], Float64[Tensor, "samples subsets"]]:
-    """Scale p into the dual's feasible set and evaluate it there; float64's rounding is taken off the bound."""
+    """Scale p into the dual's feasible set and evaluate it there, less what float64's rounding may be."""
     r, y = subset_sums(p), superset_sums(p)
     y[:, 0] = 0.0
     rounding = p.shape[-1].bit_length() * torch.finfo(p.dtype).eps

@@ -41,7 +41,7 @@ def sparsest(
     tie_break: float = 1e-4,
     max_iterations: int = 100,
 ) -> Sparsest:
-    """Minimise Σ_{S≠∅} w_S (|I_AND(S)| + |I_OR(S)|) over all interactions with |v(T) - h(T)| ≤ zeta for all T.
+    """Minimise Σ_{S≠∅} w_S (|I_AND(S)| + |I_OR(S)|) over all interactions with |v - h| ≤ zeta.
 
     values: v on all subsets, in units of the output (log-odds); the device it is on is the one used.
     zeta: how far h may be from v, one number or one a table, in the same units; 0 asks for an exact fit.
@@ -130,8 +130,9 @@ def _check(values: Tensor, tolerance: float, tie_break: float, max_iterations: i
     bad = ~torch.isfinite(values)
     if bad.any():
         first = tuple(bad.nonzero()[0].tolist())
+        count = int(bad.sum())
         raise ValueError(
-            f"values has {int(bad.sum())} entries NaN or infinite, the first at {first}; all must be finite"
+            f"values has {count} entries NaN or infinite, the first at {first}; all must be finite"
         )
     if not 0.0 < tolerance < 1.0:
         raise ValueError(f"tolerance is {tolerance}; it must be between 0 and 1")
