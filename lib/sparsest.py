@@ -63,7 +63,7 @@ def sparsest(
     with _one_thread_each(workers) as pool:
         parts = list(pool.map(lambda chunk: _solve(*chunk, weights, tolerance, max_iterations), chunks))
     fields = [torch.cat(field) for field in zip(*parts, strict=True)] if parts else _nothing(tables)
-    result = Sparsest(*(f.reshape(*batch, *f.shape[1:]) for f in fields))
+    result = Sparsest(*(f.reshape((*batch, *f.shape[1:])) for f in fields))
     missed = result.gap > tolerance
     if len(tables) and missed.any():
         warnings.warn(
