@@ -1,13 +1,13 @@
 """Fitting the theory to measured strengths: the spindle alone, and decay plus spindle with its uncertainty.
 
-β and γ enter both fits linearly, so they have a closed form and only the shapes are searched: α on a grid,
-log δ on a grid, each then refined around its best point. The search is global up to the grids' resolution
+β and γ enter both fits linearly and have a closed form, so only α and δ are searched: on a grid over their
+whole range, then around the best point of it, ever finer. The search is global up to the grid's resolution
 and deterministic.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Bool, Float64
@@ -17,67 +17,66 @@ from lib.theory import decay, spindle
 
 ALPHAS = 97  # grid points over the range of α
 DELTAS_PER_DECADE = 16
-ROUNDS = 10  # of refinement; each narrows the search four times
+ROUNDS = 8  # of refinement, each four times finer than the one before
 
 
 @dataclass(frozen=True, eq=False)
 class SpindleFit:
-    """Eq. 6 fitted to strengths; α is dimensionless, β, curve and residual have the units of the strengths."""
+    """Eq. 6 fitted to strengths; α is dimensionless, β, curve and residual are in the strengths' units."""
 
     alpha: Float64[Tensor, "*batch"]
     beta: Float64[Tensor, "*batch"]
     curve: Float64[Tensor, "*batch 2 n"]
     residual: Float64[Tensor, "*batch 2 n"]  # strength − curve
-    r_squared: Float64[Tensor, "*batch"]  # 1 − Σ residual² / Σ (strength − its mean)²
+    r_squared: Float64[Tensor, "*batch"]  # 1 − Σ residual² / Σ (strength − its mean over m and signs)²
     relative_error: Float64[Tensor, "*batch"]  # ‖residual‖₂ / ‖strength‖₂
-    on_edge: Bool[Tensor, "*batch"]  # α at an end of its range: the range, not the data, decided it
+    on_edge: Bool[Tensor, "*batch"]  # α at an end of its range, which then decided it, not the data
 
 
 @dataclass(frozen=True, eq=False)
-class Bootstrap:
-    """The fit repeated on B resamples of the samples; one entry a resample."""
+class Splits:
+    """Eq. 9 solved for several A, one a row: A = decay + spindle + residual."""
 
-    alpha: Float64[Tensor, " resamples"]
-    beta: Float64[Tensor, " resamples"]
-    delta: Float64[Tensor, " resamples"]
-    gamma: Float64[Tensor, " resamples"]
-    decay: Float64[Tensor, "resamples 2 n"]
-    spindle: Float64[Tensor, "resamples 2 n"]
-    decay_strength: Float64[Tensor, " resamples"]
-    spindle_strength: Float64[Tensor, " resamples"]
+    alpha: Float64[Tensor, " rows"]
+    beta: Float64[Tensor, " rows"]
+    delta: Float64[Tensor, " rows"]
+    gamma: Float64[Tensor, " rows"]
+    decay: Float64[Tensor, "rows 2 n"]
+    spindle: Float64[Tensor, "rows 2 n"]
+    decay_strength: Float64[Tensor, " rows"]  # Σ over m and signs
+    spindle_strength: Float64[Tensor, " rows"]
 
     def interval(self, name: str, level: float = 0.9) -> tuple[Tensor, Tensor]:
-        """(low, high) percentile bounds of the field `name`, each with that field's shape less the resamples.
+        """(low, high): the central `level` of the field `name` over the rows, each () or (2, n).
 
-        Raises ValueError for an unknown name and a level outside 0…1.
+        Raises ValueError for an unknown name and for a level not between 0 and 1.
         """
-        if name not in self.__dataclass_fields__:
-            raise ValueError(f"name is {name!r}; allowed: {', '.join(self.__dataclass_fields__)}")
-        if not 0 < level < 1:
-            raise ValueError(f"level is {level}; allowed: between 0 and 1")
-        values = getattr(self, name)
-        tail = (1 - level) / 2
+        names = [field.name for field in fields(self)]
+        _require(name in names, "name", repr(name), ", ".join(names))
+        _require(0 < level < 1, "level", level, "between 0 and 1")
+        values, tail = getattr(self, name), (1 - level) / 2
         return values.quantile(tail, dim=0), values.quantile(1 - tail, dim=0)
 
 
 @dataclass(frozen=True, eq=False)
 class Diagnostics:
-    """How firmly the split is determined. Residuals are ‖residual‖₂ / ‖A‖₂."""
+    """How firmly the split is determined. Residuals here are ‖residual‖₂ / ‖A‖₂."""
 
     deltas: Float64[Tensor, " deltas"]
     profile_residual: Float64[Tensor, " deltas"]  # at each δ, minimised over α, β, γ
     profile_spindle_strength: Float64[Tensor, " deltas"]  # of the spindle in that fit
     alphas: Float64[Tensor, " alphas"]
-    surface: Float64[Tensor, "alphas deltas"]  # relative residual, minimised over β, γ
-    on_bound: tuple[str, ...]  # the parameters at an end of their range, or at 0
-    bootstrap: Bootstrap | None
+    surface: Float64[Tensor, "alphas deltas"]  # the residual at each α and δ, minimised over β, γ
+    on_bound: tuple[str, ...]  # which of alpha, beta, delta, gamma: at an end of the range, or ~0
+    bootstrap: Splits | None  # one row a resample
 
 
 @dataclass(frozen=True, eq=False)
 class Disentangled:
-    """A = decay + spindle + residual (Eq. 9). α, δ, γ are dimensionless; the rest is in the units of A.
+    """A = decay + spindle + residual (Eq. 9). α, δ, γ are dimensionless, the rest is in the units of A.
 
-    α means nothing where `on_bound` names beta, nor δ where it names gamma.
+    Where `diagnostics.on_bound` names beta there is no spindle and α means nothing; where it names gamma
+    there is no decay and δ means nothing.
     """
 
     alpha: float
@@ -88,7 +87,7 @@ class Disentangled:
     spindle: Float64[Tensor, "2 n"]
     residual: Float64[Tensor, "2 n"]  # signed; its magnitude is the paper's A_residual
     relative_residual: float  # ‖residual‖₂ / ‖A‖₂, what Eq. 9 minimises
-    relative_residual_l1: float  # Σ |residual| / Σ A, the share of the strength left unexplained
+    relative_residual_l1: float  # Σ |residual| / Σ A, the share of the strength that is left over
     decay_strength: float  # Σ over m and signs
     spindle_strength: float
     diagnostics: Diagnostics
@@ -97,29 +96,27 @@ class Disentangled:
 def fit_spindle(
     strength: Float64[Tensor, "*batch 2 n"], alpha_range: tuple[float, float] | None = None
 ) -> SpindleFit:
-    """Least squares of Eq. 6 over α and β ≥ 0, one curve for both signs, each batch entry on its own.
+    """Least squares of Eq. 6 over α and β ≥ 0, one curve for both signs, every batch entry on its own.
 
-    Choice: α is searched in (3/n, 2 − 1/n) unless told otherwise, where the curve rises to a mode among the
-    orders 1…n and falls again. Strengths of 0 are fitted by β = 0 with residual 0 and R² = 1; equal strengths
-    that are not fitted exactly have R² = 0.
+    Choice: unless told otherwise α lies in [3/n, 2 − 1/n], where the curve rises to a mode among the orders
+    1…n and falls again (n ≥ 3). Strengths that are all 0 are fitted by β = 0, with R² = 1 and α at an edge.
 
     Raises ValueError for strengths that are negative, not finite or not (…, 2, n), and for a bad range.
     """
     _check_strength(strength)
     n = strength.shape[-1]
-    low, high = _alpha_range(alpha_range, n)
-    alpha, beta, _, _ = _fit_alpha(strength, torch.zeros_like(strength), low, high)
+    alpha_range = _check_alpha_range(alpha_range, n)
+    alpha, beta, _, _ = _fit_alpha(strength, torch.zeros_like(strength), alpha_range)
     curve = spindle(alpha, beta, n)[..., None, :].expand(strength.shape)
-    residual = strength - curve
-    spread = strength - strength.mean((-2, -1), keepdim=True)
+    residual, spread = strength - curve, strength - strength.mean((-2, -1), keepdim=True)
     return SpindleFit(
         alpha=alpha,
         beta=beta,
         curve=curve,
         residual=residual,
-        r_squared=1 - _ratio(_square(residual), _square(spread)).clamp(max=torch.inf),
-        relative_error=_ratio(_square(residual), _square(strength)).sqrt(),
-        on_edge=_at_end(alpha, low, high),
+        r_squared=1 - _ratio(_dot(residual, residual), _dot(spread, spread)),
+        relative_error=_ratio(_dot(residual, residual), _dot(strength, strength)).sqrt(),
+        on_edge=_at_end(alpha, *alpha_range),
     )
 
 
@@ -133,36 +130,228 @@ def disentangle(
     bootstrap: int = 0,
     seed: int = 0,
 ) -> Disentangled:
-    """The least-squares split A = decay(δ, γ) + spindle(α, β) + residual, β, γ ≥ 0 (Eq. 9).
+    """The least-squares split A = decay(δ, γ) + spindle(α, β) + residual with β, γ ≥ 0 (Eq. 9).
 
-    `strength` holds A(m)± of each sample, A is their mean; `i_and`, `i_or` are the I* of the same samples in
-    the same units (divided by the same Z). They may be those of the network that A was measured on, before
-    thresholding, or those of the fully converged one.
+    `strength` holds A(m)± of each sample, A is its mean. `i_and`, `i_or` are the I* of the same samples, in
+    the same units (divided by the same Z): those of the network that A was measured on, before thresholding,
+    or those of its fully converged successor.
 
-    Choice: δ ≥ 1e-3. With I* and A of one network, δ → 0 lets the decay alone reproduce A, so the split is
-    identified by the lower bound on δ; the paper prints "δ ≤ 1e-3" where its argument needs δ large enough.
-    Choice: δ ≤ 10, beyond which only the product of γ and 1/δ matters. Choice: α as in `fit_spindle`.
+    Choice: δ ≥ 1e-3. With I* and A of one network, δ → 0 lets the decay alone reproduce A, so that the split
+    is identified by the lower bound on δ; the paper prints δ ≤ 1e-3 where its argument needs δ large enough.
+    Choice: δ ≤ 10, towards which M(δ) tends to JᵀJ / 2ⁿδ and only γ/δ is determined. Choice: α as in
+    `fit_spindle`.
 
-    `bootstrap` resamples of the samples (A and I* together, Z as it is) are fitted on decays interpolated
-    between the δ of the grid; they depend on the seed alone.
+    `bootstrap` is the number of resamples of the samples (strengths and I* together, Z as it is), drawn from
+    the seed alone; their decays are interpolated between the δ of the grid.
 
-    Raises ValueError for strengths that are negative, not finite, all 0 or of another shape, for tables that
-    do not fit them, for bad ranges and for a negative number of resamples.
+    Raises ValueError for strengths that are negative, not finite or all 0, for shapes that do not fit, and
+    for bad ranges and counts.
     """
     _check_disentangle(strength, i_and, i_or, delta_range, bootstrap)
-    n = strength.shape[-1]
-    alpha_low, alpha_high = _alpha_range(alpha_range, n)
+    alpha_range = _check_alpha_range(alpha_range, strength.shape[-1])
     low, high = math.log(delta_range[0]), math.log(delta_range[1])
-    count = max(5, math.ceil((high - low) / math.log(10) * DELTAS_PER_DECADE) + 1)
-    log_deltas = torch.linspace(low, high, count, dtype=torch.float64, device=strength.device)
+    steps = max(4, math.ceil((high - low) / math.log(10) * DELTAS_PER_DECADE))
+    grid = torch.linspace(low, high, steps + 1, dtype=torch.float64, device=strength.device)
 
-    def decays_at(log_delta: Float64[Tensor, " deltas"]) -> Float64[Tensor, "samples deltas 2 n"]:
-        few = log_delta.clamp(low, high).exp().split(8)  # keeps the shrunk tables small
+    def decays_at(log_deltas: Float64[Tensor, " deltas"]) -> Float64[Tensor, "samples deltas 2 n"]:
+        few = log_deltas.exp().split(8)  # bounds the memory the shrunk tables take
         return torch.cat([decay(i_and[:, None], i_or[:, None], deltas, 1.0) for deltas in few], dim=1)
 
-    def fit(target: Tensor, mean_decays: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        return _fit_alpha(target[:, None].expand(mean_decays.shape), mean_decays, alpha_low, alpha_high)
+    decays = decays_at(grid)
+    target, mean_decays = strength.mean(0, keepdim=True), decays.mean(0, keepdim=True)
+    split = _split(target, mean_decays, grid, lambda x: decays_at(x[0]).mean(0, keepdim=True), alpha_range)
 
-    on_grid = decays_at(log_deltas)  # (samples, deltas, 2, n)
-    target = strength.mean(0, keepdim=True)
-    log_delta = _fit_log_delta(fit, target, on_grid.mean(0, keepdim=True), log_deltas, lambda x: decays_at(x[0]).mean(0, keepdim=True))
+    resamples = None
+    if bootstrap:
+        weights = _resampling_weights(bootstrap, strength.shape[0], seed).to(strength.device)
+        a, d = torch.einsum("bs,smk->bmk", weights, strength), torch.einsum("bs,sgmk->bgmk", weights, decays)
+        per_log = steps / (high - low)
+        resamples = _split(a, d, grid, lambda x: _interpolate(d, (x - low) * per_log), alpha_range)
+
+    a_decay, a_spindle = split.decay[0], split.spindle[0]
+    residual = target[0] - a_decay - a_spindle
+    return Disentangled(
+        alpha=split.alpha.item(),
+        beta=split.beta.item(),
+        delta=split.delta.item(),
+        gamma=split.gamma.item(),
+        decay=a_decay,
+        spindle=a_spindle,
+        residual=residual,
+        relative_residual=(residual.norm() / target.norm()).item(),
+        relative_residual_l1=(residual.abs().sum() / target.sum()).item(),
+        decay_strength=split.decay_strength.item(),
+        spindle_strength=split.spindle_strength.item(),
+        diagnostics=_diagnose(split, target, mean_decays, grid, alpha_range, resamples),
+    )
+
+
+def nonnegative_pair(
+    ss: Float64[Tensor, "*#shape"],
+    dd: Float64[Tensor, "*#shape"],
+    sd: Float64[Tensor, "*#shape"],
+    sa: Float64[Tensor, "*#shape"],
+    da: Float64[Tensor, "*#shape"],
+) -> tuple[Float64[Tensor, "*shape"], Float64[Tensor, "*shape"], Float64[Tensor, "*shape"]]:
+    """(β, γ, explained) minimising ‖a − βs − γd‖² over β, γ ≥ 0, from the inner products of s, d and a.
+
+    The four cases in closed form: both free, one of them 0, both 0. `explained` = ‖a‖² less the minimum.
+    Where s and d are parallel to rounding, one of them does all.
+    """
+    determinant = ss * dd - sd * sd
+    both = determinant > 1e-13 * ss * dd
+    beta = (dd * sa - sd * da) / determinant.where(both, 1.0)
+    gamma = (ss * da - sd * sa) / determinant.where(both, 1.0)
+    both = both & (beta > 0) & (gamma > 0)
+    beta_alone, gamma_alone = _ratio(sa.clamp(min=0.0), ss), _ratio(da.clamp(min=0.0), dd)
+    spindle_first = beta_alone * sa >= gamma_alone * da
+    beta = torch.where(both, beta, beta_alone * spindle_first)
+    gamma = torch.where(both, gamma, gamma_alone * ~spindle_first)
+    return beta, gamma, beta * sa + gamma * da
+
+
+def _pairs(strength: Tensor, decays: Tensor, alphas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """`nonnegative_pair` at every α: (…, 2, n) strengths and decays, (…, alphas) α → (…, alphas) each."""
+    s = spindle(alphas, 1.0, strength.shape[-1])
+
+    def times_s(x: Tensor) -> Tensor:
+        return (x.sum(-2, keepdim=True) @ s.mT)[..., 0, :]  # both signs share the curve
+
+    dd, da = _dot(decays, decays)[..., None], _dot(decays, strength)[..., None]
+    return nonnegative_pair(2 * (s * s).sum(-1), dd, times_s(decays), times_s(strength), da)
+
+
+def _fit_alpha(
+    strength: Tensor, decays: Tensor, alpha_range: tuple[float, float]
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """(α, β, γ, explained), each of the common batch shape, for (…, 2, n) strengths and decays."""
+    alphas = torch.linspace(*alpha_range, ALPHAS, dtype=torch.float64, device=strength.device)
+    start = alphas[_pairs(strength, decays, alphas)[2].argmax(-1)]
+    alpha = _climb(lambda x: _pairs(strength, decays, x)[2], start, alphas)
+    return alpha, *(x[..., 0] for x in _pairs(strength, decays, alpha[..., None]))
+
+
+def _climb(height: Callable[[Tensor], Tensor], start: Tensor, grid: Tensor) -> Tensor:
+    """The highest point within a grid step of each start; `height` takes and gives (…, candidates)."""
+    step = (grid[1] - grid[0]) * torch.linspace(-1, 1, 9, dtype=grid.dtype, device=grid.device)
+    best = start
+    for _ in range(ROUNDS):
+        candidates = (best[..., None] + step).clamp(grid[0], grid[-1])
+        best = candidates.gather(-1, height(candidates).argmax(-1, keepdim=True))[..., 0]
+        step = step / 4
+    return best
+
+
+def _split(
+    strength: Float64[Tensor, "rows 2 n"],
+    decays: Float64[Tensor, "rows deltas 2 n"],
+    grid: Float64[Tensor, " deltas"],
+    decays_at: Callable[[Tensor], Tensor],
+    alpha_range: tuple[float, float],
+) -> Splits:
+    """Eq. 9 for every row. `decays` are those on the grid of log δ; `decays_at` takes any (rows, k) of it."""
+    each = strength[:, None]
+    start = grid[_fit_alpha(each, decays, alpha_range)[3].argmax(-1)]
+    log_delta = _climb(lambda x: _fit_alpha(each, decays_at(x), alpha_range)[3], start, grid)
+    unit_decay = decays_at(log_delta[:, None])[:, 0]
+    alpha, beta, gamma, _ = _fit_alpha(strength, unit_decay, alpha_range)
+    a_decay = gamma[:, None, None] * unit_decay
+    a_spindle = spindle(alpha, beta, strength.shape[-1])[:, None].expand(strength.shape)
+    sums = a_decay.sum((-2, -1)), a_spindle.sum((-2, -1))
+    return Splits(alpha, beta, log_delta.exp(), gamma, a_decay, a_spindle, *sums)
+
+
+def _diagnose(
+    split: Splits,
+    target: Float64[Tensor, "1 2 n"],
+    decays: Float64[Tensor, "1 deltas 2 n"],
+    grid: Float64[Tensor, " deltas"],
+    alpha_range: tuple[float, float],
+    bootstrap: Splits | None,
+) -> Diagnostics:
+    def residual(explained: Tensor) -> Tensor:
+        return (1 - explained / _dot(target, target)).clamp(min=0.0).sqrt()
+
+    alpha, beta, _, explained = _fit_alpha(target, decays[0], alpha_range)
+    alphas = torch.linspace(*alpha_range, ALPHAS, dtype=torch.float64, device=target.device)
+    nothing = 1e-6 * target.sum()
+    at_bound = {
+        "alpha": _at_end(split.alpha, *alpha_range),
+        "beta": split.spindle_strength <= nothing,
+        "delta": _at_end(split.delta.log(), grid[0], grid[-1]),
+        "gamma": split.decay_strength <= nothing,
+    }
+    return Diagnostics(
+        deltas=grid.exp(),
+        profile_residual=residual(explained),
+        profile_spindle_strength=2 * spindle(alpha, beta, target.shape[-1]).sum(-1),
+        alphas=alphas,
+        surface=residual(_pairs(target, decays[0], alphas)[2]).mT,
+        on_bound=tuple(name for name, flag in at_bound.items() if flag),
+        bootstrap=bootstrap,
+    )
+
+
+def _interpolate(
+    table: Float64[Tensor, "rows deltas 2 n"], position: Float64[Tensor, "rows points"]
+) -> Float64[Tensor, "rows points 2 n"]:
+    """The table at fractional grid positions: the cubic through the four grid points around each."""
+    first = (position.floor() - 1).clamp(0, table.shape[1] - 4)
+    x = position - first
+    outer = -(x - 1) * (x - 2) * (x - 3) / 6, x * (x - 1) * (x - 2) / 6
+    inner = x * (x - 2) * (x - 3) / 2, -x * (x - 1) * (x - 3) / 2
+    weights = torch.stack([outer[0], *inner, outer[1]], dim=-1)
+    nodes = first.long()[..., None] + torch.arange(4, device=table.device)
+    rows = torch.arange(table.shape[0], device=table.device)[:, None, None]
+    return torch.einsum("bpw,bpwmk->bpmk", weights, table[rows, nodes])
+
+
+def _resampling_weights(resamples: int, samples: int, seed: int) -> Float64[Tensor, "resamples samples"]:
+    """Drawing with replacement as weights that sum to 1; on the CPU, so equal seeds agree on every device."""
+    drawn = torch.randint(samples, (resamples, samples), generator=torch.Generator().manual_seed(seed))
+    share = torch.full(drawn.shape, 1 / samples, dtype=torch.float64)
+    return torch.zeros_like(share).scatter_add(1, drawn, share)
+
+
+def _dot(x: Tensor, y: Tensor) -> Tensor:
+    return (x * y).sum((-2, -1))
+
+
+def _ratio(x: Tensor, y: Tensor) -> Tensor:
+    return torch.where(x == 0, 0.0, x / y)  # 0/0 is 0: nothing of nothing is left
+
+
+def _at_end(x: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor:
+    return torch.minimum(x - low, high - x) <= 1e-6 * (high - low)
+
+
+def _require(ok: bool, field: str, value: object, allowed: str) -> None:
+    if not ok:
+        raise ValueError(f"{field} is {value}; allowed: {allowed}")
+
+
+def _check_strength(strength: Tensor) -> None:
+    shape = tuple(strength.shape)
+    _require(len(shape) >= 2 and shape[-2] == 2, "shape of strength", shape, "(…, 2, n)")
+    allowed = torch.isfinite(strength) & (strength >= 0)
+    _require(bool(allowed.all()), "strength", f"{strength[~allowed][:1].tolist()}", "finite and at least 0")
+
+
+def _check_alpha_range(alpha_range: tuple[float, float] | None, n: int) -> tuple[float, float]:
+    low, high = alpha_range or (3 / n, 2 - 1 / n)
+    _require(0 < low < high < math.inf, "alpha_range", (low, high), "0 < low < high, finite")
+    return low, high
+
+
+def _check_disentangle(
+    strength: Tensor, i_and: Tensor, i_or: Tensor, delta_range: tuple[float, float], bootstrap: int
+) -> None:
+    _check_strength(strength)
+    shape, (low, high) = tuple(strength.shape), delta_range
+    _require(len(shape) == 3 and shape[0] > 0, "shape of strength", shape, "(samples, 2, n), samples ≥ 1")
+    _require(bool(strength.any()), "strength", "0 everywhere", "above 0 somewhere")
+    for name, table in (("i_and", i_and), ("i_or", i_or)):
+        expected = (shape[0], 2 ** shape[-1])
+        _require(tuple(table.shape) == expected, f"shape of {name}", tuple(table.shape), f"{expected}")
+    _require(0 < low < high < math.inf, "delta_range", (low, high), "0 < low < high, finite")
+    _require(bootstrap >= 0, "bootstrap", bootstrap, "at least 0 resamples")

@@ -1,0 +1,248 @@
+"""The fits recover what was planted, are as good as scipy's, and say how firmly they know it."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jaxtyping import TypeCheckError
+from scipy.optimize import least_squares, nnls
+
+from lib.disentangle import disentangle, fit_spindle, nonnegative_pair
+from lib.strengths import by_order
+from lib.subsets import orders
+from lib.theory import decay, spindle
+
+REFUSED = (ValueError, TypeCheckError)  # shapes are refused earlier when annotations are checked at run time
+PARAMETERS = ("alpha", "beta", "delta", "gamma")
+STRENGTHS = ("decay_strength", "spindle_strength")
+
+
+def sparse_interactions(n: int, samples: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Three in ten subsets interact, of both signs, falling with the order down to a floor of noise."""
+    generator = torch.Generator().manual_seed(seed)
+    scale = torch.exp(-0.5 * (orders(n) - 1)) + 0.02
+    tables = torch.randn(2, samples, 2**n, generator=generator, dtype=torch.float64) * scale
+    tables *= torch.rand(tables.shape, generator=generator) < 0.3
+    tables[..., 0] = 0.0
+    return tables[0], tables[1]
+
+
+def noisy(strength: torch.Tensor, size: float, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(strength.shape, generator=generator, dtype=torch.float64)
+    return strength * torch.exp(size * noise - size**2 / 2)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from(["any", "nonnegative", "parallel", "opposite", "zero column"]))
+def test_nonnegative_pair_is_nonnegative_least_squares(seed, kind):
+    generator = np.random.default_rng(seed)
+    columns, a = generator.normal(size=(20, 2)), generator.normal(size=20)
+    if kind == "nonnegative":
+        columns, a = abs(columns), abs(a)
+    elif kind in ("parallel", "opposite"):
+        columns[:, 1] = columns[:, 0] * (2 if kind == "parallel" else -2)
+    elif kind == "zero column":
+        columns[:, 1] = 0.0
+    s, d = columns.T
+    products = [torch.tensor(x, dtype=torch.float64) for x in (s @ s, d @ d, s @ d, s @ a, d @ a)]
+    beta, gamma, explained = (x.item() for x in nonnegative_pair(*products))
+    weights, norm = nnls(columns, a)
+    assert beta >= 0 and gamma >= 0
+    fitted = columns @ [beta, gamma]
+    assert np.sum((a - fitted) ** 2) == pytest.approx(norm**2, rel=1e-9)
+    assert explained == pytest.approx(a @ a - norm**2, rel=1e-9, abs=1e-9)
+    np.testing.assert_allclose(fitted, columns @ weights, atol=1e-7)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0.35, 1.85), st.floats(1e-3, 10.0), st.integers(8, 10))
+def test_fit_spindle_recovers_the_planted_curve(alpha, beta, n):
+    fit = fit_spindle(spindle(alpha, beta, n).expand(2, n), alpha_range=(0.2, 2.0))
+    assert fit.alpha.item() == pytest.approx(alpha, rel=1e-5)
+    assert fit.beta.item() == pytest.approx(beta, rel=1e-4)
+    assert fit.relative_error < 1e-5 and fit.r_squared > 1 - 1e-9 and not fit.on_edge
+
+
+def test_fit_spindle_is_the_least_squares_fit_of_noisy_strengths():
+    strength = noisy(spindle(1.2, 0.05, 10).expand(4, 2, 10), 0.5, seed=0)
+    fit = fit_spindle(strength)
+    assert fit.curve.shape == (4, 2, 10)
+    for row in range(4):
+        target = strength[row]
+
+        def residual(x, target=target):
+            return (spindle(x[0], x[1], 10) - target).flatten().numpy()
+
+        bounds = ([0.3, 0.0], [1.9, np.inf])
+        best = min(least_squares(residual, [x, 0.05], bounds=bounds).cost for x in (0.5, 0.9, 1.3, 1.7))
+        assert fit.residual[row].square().sum().item() == pytest.approx(2 * best, rel=1e-6)
+        expected = 1 - 2 * best / (target - target.mean()).square().sum().item()
+        assert fit.r_squared[row].item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_fit_spindle_treats_every_batch_entry_alone():
+    strength = noisy(torch.ones(2, 3, 2, 10, dtype=torch.float64), 1.0, seed=1)
+    together = fit_spindle(strength)
+    for i in range(2):
+        for j in range(3):
+            alone = fit_spindle(strength[i, j])
+            torch.testing.assert_close(together.alpha[i, j], alone.alpha)
+            torch.testing.assert_close(together.residual[i, j], alone.residual)
+
+
+def test_fit_spindle_flags_the_edge_of_the_range_and_survives_zero():
+    planted = spindle(1.5, 1.0, 10).expand(2, 10)
+    clipped = fit_spindle(planted, alpha_range=(0.5, 1.2))
+    assert clipped.on_edge and clipped.alpha.item() == pytest.approx(1.2)
+    nothing = fit_spindle(torch.zeros(2, 10, dtype=torch.float64))
+    assert nothing.beta == 0 and nothing.relative_error == 0 and nothing.r_squared == 1
+
+
+@pytest.mark.parametrize("n", [8, 9, 10])
+@pytest.mark.parametrize(
+    "planted",
+    [(1.2, 0.02, 0.01, 1.3), (0.9, 0.05, 0.1, 2.0), (1.4, 1e-4, 0.003, 0.8), (0.7, 0.1, 2.0, 4.0)],
+)
+def test_disentangle_recovers_the_planted_split(n, planted):
+    i_and, i_or = sparse_interactions(n, 20, seed=n)
+    alpha, beta, delta, gamma = planted
+    strength = decay(i_and, i_or, delta, gamma) + spindle(alpha, beta, n)
+    fit = disentangle(strength, i_and, i_or)
+    assert [fit.alpha, fit.beta, fit.delta, fit.gamma] == pytest.approx(planted, rel=1e-3)
+    assert fit.relative_residual < 1e-5 and fit.relative_residual_l1 < 1e-5
+    assert fit.diagnostics.on_bound == ()
+    assert fit.spindle_strength == pytest.approx(2 * spindle(alpha, beta, n).sum().item(), rel=1e-3)
+    torch.testing.assert_close(fit.decay, decay(i_and, i_or, delta, gamma).mean(0), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(fit.decay + fit.spindle + fit.residual, strength.mean(0))
+
+
+def test_disentangle_finds_the_optimum_of_a_noisy_problem():
+    i_and, i_or = sparse_interactions(8, 10, seed=3)
+    strength = noisy(decay(i_and, i_or, 0.01, 1.0) + spindle(1.1, 0.03, 8), 0.8, seed=3)
+    target = strength.mean(0)
+
+    def residual(x):
+        theory = decay(i_and, i_or, 10 ** x[2], x[3]).mean(0) + spindle(x[0], x[1], 8)
+        return (theory - target).flatten().numpy()
+
+    bounds = ([3 / 8, 0.0, -3.0, 0.0], [2 - 1 / 8, np.inf, 1.0, np.inf])
+    starts = [[alpha, 0.03, log_delta, 1.0] for alpha in (0.6, 1.1, 1.6) for log_delta in (-2.5, -1.0, 0.5)]
+    best = min(least_squares(residual, start, bounds=bounds, x_scale=[1, 0.1, 1, 1]).cost for start in starts)
+    fit = disentangle(strength, i_and, i_or)
+    assert fit.residual.square().sum().item() <= 2 * best * (1 + 1e-6)
+    assert fit.relative_residual == pytest.approx((fit.residual.norm() / target.norm()).item())
+    assert fit.relative_residual_l1 == pytest.approx((fit.residual.abs().sum() / target.sum()).item())
+
+
+def test_profile_and_surface_are_what_nonnegative_least_squares_gives():
+    i_and, i_or = sparse_interactions(8, 10, seed=4)
+    strength = noisy(decay(i_and, i_or, 0.02, 1.0) + spindle(1.1, 0.03, 8), 0.5, seed=4)
+    fit, target = disentangle(strength, i_and, i_or), strength.mean(0)
+    shown = fit.diagnostics
+    assert shown.surface.shape == (len(shown.alphas), len(shown.deltas)) and shown.bootstrap is None
+    for a, d in [(0, 0), (40, 10), (96, 64), (20, 50)]:
+        curve = spindle(shown.alphas[a], 1.0, 8).expand(2, 8)
+        columns = torch.stack([curve, decay(i_and, i_or, shown.deltas[d], 1.0).mean(0)], -1).reshape(16, 2)
+        norm = nnls(columns.numpy(), target.flatten().numpy())[1]
+        assert shown.surface[a, d].item() == pytest.approx(norm / target.norm().item(), rel=1e-8)
+    assert (shown.profile_residual <= shown.surface.amin(0) + 1e-12).all()
+    assert fit.relative_residual <= shown.profile_residual.min().item() + 1e-12
+    nearest = (shown.deltas.log() - np.log(fit.delta)).abs().argmin()
+    assert shown.profile_spindle_strength[nearest].item() == pytest.approx(fit.spindle_strength, rel=0.05)
+
+
+def test_decay_alone_explains_a_network_by_itself_as_delta_falls():
+    i_and, i_or = sparse_interactions(8, 20, seed=5)
+    strength = by_order(i_and, i_or)
+    fit = disentangle(strength, i_and, i_or, delta_range=(1e-12, 1.0))
+    assert fit.relative_residual < 1e-4 and fit.gamma == pytest.approx(1.0, rel=1e-3)
+    bounded = disentangle(strength, i_and, i_or)
+    assert "delta" in bounded.diagnostics.on_bound and bounded.delta == pytest.approx(1e-3)
+    assert bounded.relative_residual > fit.relative_residual
+
+
+def test_what_is_absent_is_named():
+    i_and, i_or = sparse_interactions(8, 10, seed=6)
+    only_decay = disentangle(decay(i_and, i_or, 0.03, 1.0), i_and, i_or)
+    assert only_decay.diagnostics.on_bound == ("beta",)
+    assert only_decay.spindle_strength < 1e-5 * only_decay.decay_strength
+    curves = spindle(1.1, 0.02, 8).expand(10, 2, 8)
+    only_spindle = disentangle(curves, torch.zeros_like(i_and), torch.zeros_like(i_or))
+    assert only_spindle.gamma == 0 and "gamma" in only_spindle.diagnostics.on_bound
+    assert only_spindle.alpha == pytest.approx(1.1, rel=1e-5)
+
+
+def test_bootstrap_intervals_cover_what_was_planted():
+    planted, repeats, covered = (1.2, 0.02, 0.01, 1.3), 20, dict.fromkeys(PARAMETERS + STRENGTHS, 0)
+    for seed in range(repeats):
+        i_and, i_or = sparse_interactions(8, 40, seed=seed)
+        a_decay, a_spindle = decay(i_and, i_or, 0.01, 1.3), spindle(1.2, 0.02, 8)
+        fit = disentangle(noisy(a_decay + a_spindle, 0.3, seed), i_and, i_or, bootstrap=60, seed=seed)
+        sums = a_decay.mean(0).sum().item(), 2 * a_spindle.sum().item()
+        for name, truth in zip(covered, (*planted, *sums), strict=True):
+            low, high = fit.diagnostics.bootstrap.interval(name, level=0.9)
+            covered[name] += low.item() <= truth <= high.item()
+    # at a true coverage of 0.9, fewer than 14 of 20 happens 2 times in 1000
+    assert min(covered.values()) >= 14, covered
+
+
+def test_bootstrap_depends_on_its_seed_alone_and_has_the_shapes_it_says():
+    i_and, i_or = sparse_interactions(8, 12, seed=7)
+    strength = noisy(decay(i_and, i_or, 0.01, 1.0) + spindle(1.1, 0.03, 8), 0.5, seed=7)
+
+    def resampled(seed: int):
+        torch.seed()  # whatever state the global generator is in
+        return disentangle(strength, i_and, i_or, bootstrap=7, seed=seed).diagnostics.bootstrap
+
+    first, again, other = resampled(1), resampled(1), resampled(2)
+    for name in PARAMETERS + STRENGTHS:
+        assert getattr(first, name).shape == (7,)
+        assert torch.equal(getattr(first, name), getattr(again, name))
+    assert not torch.equal(first.gamma, other.gamma)
+    assert first.decay.shape == first.spindle.shape == (7, 2, 8)
+    low, high = first.interval("spindle", level=0.5)
+    assert low.shape == (2, 8) and (low <= high).all()
+    for bad in ({"name": "zeta"}, {"name": "alpha", "level": 1.0}):
+        with pytest.raises(ValueError, match="allowed"):
+            first.interval(**bad)
+
+
+def test_resamples_of_one_sample_repeat_the_fit():
+    i_and, i_or = sparse_interactions(8, 1, seed=8)
+    strength = noisy(decay(i_and, i_or, 0.05, 1.0) + spindle(1.1, 0.03, 8), 0.1, seed=8)
+    fit = disentangle(strength, i_and, i_or, bootstrap=3)
+    for name in PARAMETERS + STRENGTHS:  # but for the interpolation between the δ of the grid
+        repeated = getattr(fit.diagnostics.bootstrap, name).tolist()
+        assert repeated == pytest.approx([getattr(fit, name)] * 3, rel=0.02)
+
+
+def test_bad_input_is_named():
+    i_and, i_or = sparse_interactions(4, 3, seed=9)
+    strength = by_order(i_and, i_or)
+    for bad, value in ((strength - 1.0, r"\[-"), (strength / 0.0, r"\[(nan|inf)")):
+        with pytest.raises(ValueError, match=rf"strength is {value}.*; allowed: finite and at least 0"):
+            disentangle(bad, i_and, i_or)
+        with pytest.raises(ValueError, match="strength is .*; allowed: finite and at least 0"):
+            fit_spindle(bad)
+    with pytest.raises(ValueError, match="strength is 0 everywhere"):
+        disentangle(torch.zeros_like(strength), i_and, i_or)
+    with pytest.raises(ValueError, match="i_or has nan"):
+        disentangle(strength, i_and, i_or * float("nan"))
+    with pytest.raises(ValueError, match=r"shape of i_and is \(3, 8\); allowed: \(3, 16\)"):
+        disentangle(strength, i_and[:, :8], i_or[:, :8])
+    for delta_range in ((0.0, 1.0), (1.0, 0.1), (1e-3, float("inf")), (float("nan"), 1.0)):
+        with pytest.raises(ValueError, match="delta_range is .*; allowed: 0 < low < high"):
+            disentangle(strength, i_and, i_or, delta_range=delta_range)
+    for alpha_range in ((0.0, 1.0), (1.0, 1.0)):
+        with pytest.raises(ValueError, match="alpha_range is .*; allowed: 0 < low < high"):
+            disentangle(strength, i_and, i_or, alpha_range=alpha_range)
+    with pytest.raises(ValueError, match="bootstrap is -1"):
+        disentangle(strength, i_and, i_or, bootstrap=-1)
+    with pytest.raises(REFUSED):
+        disentangle(strength[:2], i_and, i_or)
+    with pytest.raises(REFUSED):
+        disentangle(strength[0], i_and, i_or)
+    with pytest.raises(REFUSED):
+        fit_spindle(strength[:, :1])
