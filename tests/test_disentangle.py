@@ -209,6 +209,15 @@ def test_bootstrap_depends_on_its_seed_alone_and_has_the_shapes_it_says():
             first.interval(**bad)
 
 
+def test_strengths_and_interactions_are_resampled_together():
+    i_and, i_or = sparse_interactions(8, 10, seed=8)
+    strength = decay(i_and, i_or, 0.05, 1.5) + spindle(1.1, 0.03, 8)
+    rows = disentangle(strength, i_and, i_or, bootstrap=20).diagnostics.bootstrap
+    for name, planted in zip(PARAMETERS, (1.1, 0.03, 0.05, 1.5), strict=True):
+        assert getattr(rows, name).tolist() == pytest.approx([planted] * 20, rel=0.01)
+    assert rows.decay_strength.std() > 0.01 * rows.decay_strength.mean()  # the resamples do differ
+
+
 def test_resamples_of_one_sample_repeat_the_fit():
     i_and, i_or = sparse_interactions(8, 1, seed=8)
     strength = noisy(decay(i_and, i_or, 0.05, 1.0) + spindle(1.1, 0.03, 8), 0.1, seed=8)
