@@ -21,17 +21,16 @@ Algorithm: S. Mehrotra, "On the implementation of a primal-dual interior point m
 1992.
 """
 
-import functools
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
-from lib import subsets
+from lib import normal_equations, subsets
+from lib.normal_equations import NormalEquations, subset_sums, superset_sums
 
 STEP = 0.995  # how far to go toward the boundary
-BLOCK = 64  # columns eliminated at a time
 STALL = 12  # iterations without a better certificate after which a sample is given up
 
 
@@ -47,103 +46,9 @@ class Solution:
     iterations: Int64[Tensor, " samples"]
 
 
-def subset_sums(x: Float64[Tensor, "*batch subsets"]) -> Float64[Tensor, "*batch subsets"]:
-    """Z x, as two (four from 2**16) matrix products with small zero-one matrices."""
-    return _kronecker(x, superset=False)
-
-
-def superset_sums(x: Float64[Tensor, "*batch subsets"]) -> Float64[Tensor, "*batch subsets"]:
-    """Zᵀ x: sums over the supersets of each subset."""
-    return _kronecker(x, superset=True)
-
-
-def _kronecker(x: Tensor, superset: bool) -> Tensor:
-    n = x.shape[-1].bit_length() - 1
-    low, high = (_zeta_matrix(k, superset, x.device) for k in (n // 2, n - n // 2))
-    blocks = x.reshape(*x.shape[:-1], high.shape[0], low.shape[0])
-    return (high @ (blocks @ low.mT)).reshape(x.shape)
-
-
-@functools.lru_cache(maxsize=64)
-def _zeta_matrix(n: int, superset: bool, device: torch.device) -> Tensor:
-    s = torch.arange(2**n, device=device)
-    contained = (s[:, None] & s[None, :]) == (s[:, None] if superset else s[None, :])
-    return contained.to(torch.float64)
-
-
-@functools.lru_cache(maxsize=4)
-def _pairs(n: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """S∪T and S∩T for all pairs, flattened."""
-    s = torch.arange(2**n, device=device)
-    return (s[:, None] | s[None, :]).flatten(), (s[:, None] & s[None, :]).flatten()
-
-
 def bytes_per_sample(n: int) -> int:
-    """What one sample takes while it is being solved: the matrix, its factor, a temporary, the tables."""
-    return 8 * (3 * 4**n + 120 * 2**n)
-
-
-def bytes_shared(n: int) -> int:
-    """What a batch takes however small: the two index tables."""
-    return 16 * 4**n
-
-
-def normal_matrix(
-    d_a: Float64[Tensor, "samples subsets"],
-    d_o: Float64[Tensor, "samples subsets"],
-    d_d: Float64[Tensor, "samples subsets"],
-) -> Float64[Tensor, "samples subsets subsets"]:
-    """K, with the identity in the row and column of the empty set, which is no unknown."""
-    size = d_a.shape[-1]
-    union, intersection = _pairs(size.bit_length() - 1, d_a.device)
-    t_o, t_d = superset_sums(d_o), subset_sums(d_d)
-    matrix = t_o.new_empty(*d_a.shape, size)
-    for k in range(len(d_a)):  # one look-up table at a time stays in the first-level cache
-        flat = matrix[k].view(-1)
-        torch.index_select(t_o[k], 0, union, out=flat)
-        flat += t_d[k].take(intersection)
-    matrix.diagonal(dim1=-2, dim2=-1).add_(d_a)
-    matrix[:, 0, :] = 0.0
-    matrix[:, :, 0] = 0.0
-    matrix[:, 0, 0] = 1.0
-    return matrix
-
-
-def factorise(matrix: Float64[Tensor, "samples rows rows"]) -> Float64[Tensor, "samples rows rows"]:
-    """Lower Cholesky factors (what is above their diagonals is to be ignored).
-
-    A sample whose pivots fail gets its diagonal raised until they do not.
-    """
-    factor, failed = _cholesky(matrix.clone())
-    boost = 1e-15
-    while failed.any():
-        rows = failed.nonzero().flatten()
-        again = matrix[rows]
-        diagonal = again.diagonal(dim1=-2, dim2=-1)
-        if boost < 1.0:
-            diagonal += boost * (diagonal + diagonal.amax(-1, keepdim=True))
-        else:
-            again = torch.diag_embed(diagonal.nan_to_num(1.0, 1.0, 1.0).clamp(min=1e-300))
-        factor[rows], failed[rows] = _cholesky(again)
-        boost *= 100.0
-    return factor
-
-
-def _cholesky(a: Tensor) -> tuple[Tensor, Bool[Tensor, " samples"]]:
-    """Factors in place, by columns of blocks: nearly all of the work is matrix products."""
-    size, failed = a.shape[-1], torch.zeros(len(a), dtype=torch.bool, device=a.device)
-    identity = torch.eye(min(BLOCK, size), dtype=a.dtype, device=a.device)
-    for start in range(0, size, BLOCK):
-        end = start + BLOCK
-        if start:
-            a[:, start:, start:end].baddbmm_(a[:, start:, :start], a[:, start:end, :start].mT, alpha=-1.0)
-        corner, info = torch.linalg.cholesky_ex(a[:, start:end, start:end])
-        a[:, start:end, start:end] = corner
-        failed |= info != 0
-        if end < size:
-            inverse = torch.linalg.solve_triangular(corner, identity, upper=False)
-            a[:, end:, start:end] = a[:, end:, start:end] @ inverse.mT
-    return a, failed | ~torch.isfinite(a.diagonal(dim1=-2, dim2=-1)).all(-1)
+    """What one sample takes while it is being solved: the factor and the tables."""
+    return 8 * (4**n + (4 * 2**normal_equations.LOW + 150) * 2**n)
 
 
 def solve(
@@ -206,6 +111,7 @@ class _Batch:
             torch.zeros_like(self.index),
         )
         self.idle = torch.zeros_like(self.index)
+        self.workspace = c.new_empty(*c.shape, c.shape[-1])
 
     def run(self, tolerance: float, max_iterations: int) -> Solution:
         for iteration in range(max_iterations + 1):
@@ -246,8 +152,7 @@ class _Batch:
         ratio = torch.where(self.used, x / z, 0.0)
         d_a, d_o = ratio[:, 0] + ratio[:, 1], ratio[:, 2] + ratio[:, 3]
         d_d = torch.where(self.used[:, 4], 1.0 / (z[:, 4] / x[:, 4] + z[:, 5] / x[:, 5]), 0.0)
-        self.scale = (d_a, d_o, d_d)
-        self.factor = factorise(normal_matrix(d_a, d_o, d_d))
+        self.d_d, self.system = d_d, NormalEquations(d_a, d_o, d_d, self.workspace)
         a, o = x[:, 0] - x[:, 1], x[:, 2] - x[:, 3]
         d = (x[:, 4] - x[:, 5]) / 2 * self.used[:, 4]
         a, o = a * self.used[:, 0], o * self.used[:, 2]
@@ -272,15 +177,13 @@ class _Batch:
     def direction(self, aim: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The Newton step that takes each product x·z to its present value plus `aim`, in first order."""
         used, x, z = self.used, self.x, self.z
-        d_a, d_o, d_d = self.scale
+        d_d = self.d_d
         aim = torch.where(used, aim, 0.0)
         over_z = aim[:, :4] / z[:, :4]
         g_a, g_o = over_z[:, 0] - over_z[:, 1], over_z[:, 2] - over_z[:, 3]
         g_d = d_d * (aim[:, 4] / x[:, 4] - aim[:, 5] / x[:, 5])
         right = (self.residual - g_a + superset_sums(g_o) - subset_sums(g_d)) * used[:, 0]
-        dp = self.back_substitute(right)
-        for _ in range(1):
-            dp = dp + self.back_substitute(right - self.apply(dp))
+        dp = self.system.solve(right)
         dr, dy = -subset_sums(dp), superset_sums(dp)
         dd = d_d * dy + g_d
         dz = torch.stack(
@@ -289,16 +192,6 @@ class _Batch:
         dz = torch.where(used, dz, 0.0)
         dx = torch.cat([over_z - x[:, :4] * dz[:, :4] / z[:, :4], dd[:, None], -dd[:, None]], 1)
         return torch.where(used, dx, 0.0), dz, dp
-
-    def apply(self, p: Tensor) -> Tensor:
-        """K p without the matrix."""
-        d_a, d_o, d_d = self.scale
-        product = d_a * p + superset_sums(d_o * subset_sums(p)) + subset_sums(d_d * superset_sums(p))
-        return product * self.used[:, 0]
-
-    def back_substitute(self, right: Tensor) -> Tensor:
-        half = torch.linalg.solve_triangular(self.factor, right[..., None], upper=False)
-        return torch.linalg.solve_triangular(self.factor.mT, half, upper=True)[..., 0]
 
     def reach(self, x: Tensor, dx: Tensor) -> Tensor:
         """The longest step, at most 1/STEP, that keeps x ≥ 0."""

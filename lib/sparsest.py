@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from lib import interior_point, subsets
+from lib import interior_point, normal_equations, subsets
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _solve(
 
     # A trivial table is solved as zeros, so that it leaves the batch at once.
     scaled = torch.where(trivial[:, None], 0.0, scaled)
-    c = interior_point.subset_sums(sign * scaled)
+    c = normal_equations.subset_sums(sign * scaled)
     c[:, 0] = 0.0
     found = interior_point.solve(
         c,
@@ -173,10 +173,10 @@ def _samples_at_once(n: int, samples: int, workers: int, device: torch.device) -
         free, most = torch.cuda.mem_get_info(device)[0], samples
     else:
         free, most = psutil.virtual_memory().available, 8
-    shared, each = interior_point.bytes_shared(n), interior_point.bytes_per_sample(n)
-    if samples and shared + each > free:
+    each = interior_point.bytes_per_sample(n)
+    if samples and each > free:
         raise MemoryError(
-            f"{n} players need {(shared + each) / 2**30:.1f} GiB for one factorisation; "
+            f"{n} players need {each / 2**30:.1f} GiB for one factorisation; "
             f"{free / 2**30:.1f} GiB are free on {device}"
         )
-    return max(1, min(most, -(-samples // workers), int((0.8 * free - shared) / each / workers)))
+    return max(1, min(most, -(-samples // workers), int(0.8 * free / each / workers)))
