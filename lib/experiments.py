@@ -39,7 +39,8 @@ class Experiment(BaseModel):
     players: Annotated[int, Field(ge=2, le=24)] = Field(description="input variables n of each sample")
     grid: Annotated[int, Field(ge=1)] = Field(description="patches along a side of the image")
     margin: Annotated[int, Field(ge=0)] = Field(description="rows and columns of patches at the edge never drawn")
-    threshold: Share = Field(description="τ and ζ, as a share of the mean |v(x) − v(x_∅)|")
+    tau: Share = Field(description="τ: salient interactions are stronger, share of the mean |v(x) − v(x_∅)|")
+    zeta: Share = Field(description="ζ: noise δ that may be removed from v, share of the mean |v(x) − v(x_∅)|")
     gap: Annotated[float, Field(ge=1e-9, lt=1)] = Field(description="certified relative gap to the sparsest, at most")
     # inject
     parameter_noise: tuple[Positive, ...] = Field(
@@ -52,10 +53,13 @@ class Experiment(BaseModel):
     reference: Literal["self", "converged"] = Field(
         description="I* of the decay: of the network analysed (self) or of timepoint D (converged)"
     )
-    delta_min: Positive = Field(description="least uncertainty δ that the decay may have")
+    alpha_range: tuple[Positive, Positive] = Field(description="least and greatest α of the spindle; it peaks at αn/2")
+    delta_min: Annotated[float, Field(gt=0, lt=10)] = Field(description="least uncertainty δ that the decay may have")
     bootstrap: Annotated[int, Field(ge=0)] = Field(description="resamples of the samples behind the bands")
 
     def model_post_init(self, _) -> None:
+        if self.alpha_range[0] >= self.alpha_range[1]:
+            raise ValueError(f"alpha_range = {list(self.alpha_range)}: allowed is the least α, then a greater one")
         inside = max(self.grid - 2 * self.margin, 0) ** 2
         if self.players > inside:
             raise ValueError(
@@ -73,6 +77,13 @@ def load(name: str, overrides: dict | None = None, params: Path = PARAMS) -> Exp
     if name not in blocks:
         raise ValueError(f"experiment = {name!r}: allowed are {', '.join(blocks)}")
     return _check(name, {**blocks[name], **(overrides or {})}, params.name)
+
+
+def results(name: str, folder: str = "results", overrides: dict | None = None) -> Path:
+    """Where a notebook reads and writes: folder/name. Raises ValueError if overrides would mix with the pipeline's."""
+    if overrides and folder == "results":
+        raise ValueError("folder = 'results': with overrides, allowed is any other one, for that one is the pipeline's")
+    return ROOT / folder / name
 
 
 def running(params: Path = PARAMS) -> list[str]:

@@ -50,7 +50,6 @@ def train(
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     device = next(network.parameters()).device
-    network.to(memory_format=torch.channels_last)  # twice as fast on a CPU
     x_train, y_train, x_test, y_test = (t.to(device) for t in (data.x_train, data.y_train, data.x_test, data.y_test))
     folder.mkdir(parents=True, exist_ok=True)
     kept = set(checkpoint_epochs(epochs, checkpoints))
@@ -111,8 +110,8 @@ def timepoints(curves: pd.DataFrame, checkpoints: list[int]) -> dict[str, int]:
 
     A is the untrained network. Choice: B is the checkpoint with the least smoothed test loss, D the last, and C
     the one between them whose smoothed loss gap (test less training) is nearest to halfway from B's to D's.
-    B leaves two checkpoints behind it for C and D, also where the network has not overfitted: `overfitted`
-    tells. Raises ValueError for fewer than four checkpoints.
+    B leaves two checkpoints behind it for C and D, also where the network does not overfit; the curves show it.
+    Raises ValueError for fewer than four checkpoints.
     """
     if len(checkpoints) < 4:
         raise ValueError(f"checkpoints = {len(checkpoints)}: timepoints A to D need at least 4")
@@ -123,9 +122,3 @@ def timepoints(curves: pd.DataFrame, checkpoints: list[int]) -> dict[str, int]:
     between = [epoch for epoch in checkpoints if b < epoch < d]
     c = min(between, key=lambda epoch: abs(gap[epoch] - (gap[b] + gap[d]) / 2))
     return {"A": 0, "B": b, "C": c, "D": d}
-
-
-def overfitted(curves: pd.DataFrame) -> bool:
-    """Whether the smoothed test loss has a minimum well before the end: its last value is 5 % or more above it."""
-    smooth = curves["test_loss"].rolling(SMOOTHING, center=True, min_periods=1).mean()
-    return bool(smooth.iloc[-1] >= 1.05 * smooth.min())

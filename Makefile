@@ -1,0 +1,38 @@
+# make figures | test | lab      each does all its own set-up; only git, make and Python 3.11 or newer are needed.
+PYTHON ?= python3
+UV := uv==0.13.9
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: figures test lab pin
+.DELETE_ON_ERROR:
+
+figures: .venv/ready
+	dvc pull --quiet data.dvc
+	dvc repro
+	@echo "The figures are in results/*/figures, the notebooks as run in results/*/notebooks."
+
+test: .venv/ready-to-test
+	dvc pull --quiet data.dvc
+	ruff check lib tests
+	python -m pytest
+
+lab: .venv/ready
+	dvc pull --quiet data.dvc
+	jupyter lab --notebook-dir=. notebooks
+
+.venv/ready: requirements.txt pyproject.toml Makefile
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3.11 …")'
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check $(UV)
+	.venv/bin/uv pip install --quiet --python .venv/bin/python --compile-bytecode -r requirements.txt
+	.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps -e .
+	@touch $@
+
+.venv/ready-to-test: .venv/ready requirements-dev.txt
+	.venv/bin/uv pip install --quiet --python .venv/bin/python -r requirements.txt -r requirements-dev.txt
+	@touch $@
+
+# Renews both pinned lists from the .in files.
+pin: .venv/ready
+	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements.in -o requirements.txt
+	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate requirements-dev.in | grep -vxFf requirements.txt > requirements-dev.txt

@@ -1,0 +1,167 @@
+"""Notebooks as stages of the pipeline: equal inputs give equal bytes, and prose may change freely.
+
+python -m lib.notebook prepare              params.yaml checked; the code of every notebook → build/
+python -m lib.notebook run 1_train NAME     its code run for the experiment NAME → results/NAME/run/
+python -m lib.notebook weave NAME           prose and outputs together → results/NAME/notebooks/
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+import nbformat
+import papermill
+from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
+
+from lib import experiments
+from lib.experiments import ROOT
+
+STAGES = ["1_train", "2_extract", "3_inject", "4_disentangle", "5_figures"]
+
+
+def code_of(notebook: NotebookNode) -> NotebookNode:
+    """The code cells alone, without outputs: what a stage depends on. Only tags are kept of the metadata."""
+    return _normal([cell for cell in notebook.cells if cell.cell_type == "code"], outputs=False)
+
+
+def weave(source: NotebookNode, executed: NotebookNode) -> NotebookNode:
+    """The prose of `source` with the code and outputs of `executed`, which ran `code_of(source)`.
+
+    The cell that papermill injects, with the parameters as they were, comes after the cell of the defaults.
+    Raises ValueError if the code differs.
+    """
+    ran = iter(executed.cells)
+    woven = []
+    for cell in source.cells:
+        if cell.cell_type != "code":
+            woven.append(cell)
+            continue
+        result = next(ran, None)
+        if result is not None and "injected-parameters" in result.metadata.get("tags", []):
+            woven.append(result)
+            result = next(ran, None)
+        if result is None or result.source != cell.source:
+            raise ValueError(f"the executed notebook is of other code, from the cell {cell.source[:60]!r} on")
+        woven.append(result)
+    return _normal(woven, outputs=True)
+
+
+def run(source: Path, output: Path, parameters: dict) -> None:
+    """Runs a notebook with its working directory at the root of the repository; `output` is whole or absent.
+
+    What the cells print shows in the terminal as they run. Raises ValueError for a parameter the notebook
+    does not have, and RuntimeError, one line, if a cell fails; the notebook up to there is then kept in build/failed/.
+    """
+    known = papermill.inspect_notebook(str(source))
+    for name in parameters:
+        if name not in known:
+            raise ValueError(f"parameter = {name!r}: {source.name} has {', '.join(known)}")
+    os.environ["TQDM_DISABLE"] = "1"  # a progress bar would be another output each time
+    partial = output.with_suffix(".partial.ipynb")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        papermill.execute_notebook(
+            str(source),
+            str(partial),
+            parameters,
+            kernel_name="python3",
+            cwd=str(ROOT),
+            record_timing=False,
+            progress_bar=False,
+            stdout_file=sys.stdout,
+            extra_arguments=["--log-level=40"],
+        )
+        executed = nbformat.read(partial, as_version=4)
+        _write(_normal(executed.cells, outputs=True), output)
+    except PapermillExecutionError as error:
+        failed = ROOT / "build" / "failed" / f"{output.parent.parent.name}-{output.name}"
+        failed.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(partial, failed)
+        where = failed.relative_to(ROOT)
+        raise RuntimeError(f"{source.stem}: {error.ename}: {error.evalue} (all of it in {where})") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _normal(cells: list[NotebookNode], outputs: bool) -> NotebookNode:
+    """A notebook of these cells with nothing in it that changes from run to run: ordinal ids, tags, no timings."""
+    normal = []
+    for number, cell in enumerate(cells):
+        fields = {"source": cell.source, "id": f"cell-{number}"}
+        if cell.metadata.get("tags"):
+            fields["metadata"] = {"tags": list(cell.metadata["tags"])}
+        if cell.cell_type != "code":
+            normal.append(nbformat.v4.new_markdown_cell(**fields))
+        elif outputs:
+            cell.outputs = _joined(cell.outputs)
+            normal.append(
+                nbformat.v4.new_code_cell(**fields, outputs=cell.outputs, execution_count=cell.execution_count)
+            )
+        else:
+            normal.append(nbformat.v4.new_code_cell(**fields))
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return nbformat.v4.new_notebook(cells=normal, metadata={"kernelspec": kernel, "language_info": {"name": "python"}})
+
+
+def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Printed lines arrive in chunks that depend on timing; one chunk a stream is left of each run of them."""
+    joined = []
+    for output in outputs:
+        last = joined[-1] if joined else None
+        if last and output.output_type == last.output_type == "stream" and output.name == last.name:
+            last.text += output.text
+        else:
+            joined.append(output)
+    return joined
+
+
+def _write(notebook: NotebookNode, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    nbformat.write(notebook, partial)
+    os.replace(partial, path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m lib.notebook", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("prepare")
+    running = commands.add_parser("run")
+    running.add_argument("notebook", choices=STAGES)
+    running.add_argument("experiment")
+    running.add_argument("--folder", default="results", help="where to read and write")
+    running.add_argument("--overrides", type=json.loads, default={}, help="settings to change, as JSON")
+    commands.add_parser("weave").add_argument("experiment")
+    arguments = parser.parse_args()
+    sources = ROOT / "notebooks"
+    if arguments.command == "prepare":
+        experiments.running()
+        for name in STAGES:
+            _write(code_of(nbformat.read(sources / f"{name}.ipynb", as_version=4)), ROOT / "build" / f"{name}.ipynb")
+        return
+    if arguments.command == "weave":
+        results = experiments.results(arguments.experiment)
+        for name in STAGES:
+            parts = (
+                nbformat.read(f, as_version=4) for f in (sources / f"{name}.ipynb", results / "run" / f"{name}.ipynb")
+            )
+            _write(weave(*parts), results / "notebooks" / f"{name}.ipynb")
+        return
+    experiments.load(arguments.experiment, arguments.overrides)  # a wrong parameter stops here, before anything starts
+    results = experiments.results(arguments.experiment, arguments.folder, arguments.overrides)
+    changed = {"overrides": arguments.overrides, "folder": arguments.folder} if arguments.overrides else {}
+    run(
+        ROOT / "build" / f"{arguments.notebook}.ipynb",
+        results / "run" / f"{arguments.notebook}.ipynb",
+        {"experiment": arguments.experiment, **changed},
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ValueError, OSError, RuntimeError) as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,126 @@
+"""params.yaml: what is in it is what the code and the pipeline know, and what is wrong in it is named."""
+
+import ast
+import subprocess
+import sys
+
+import nbformat
+import pytest
+import yaml
+
+from lib import datasets, experiments, networks
+from lib.experiments import ROOT, Experiment
+
+
+@pytest.fixture
+def params(tmp_path):
+    content = yaml.safe_load(experiments.PARAMS.read_text())
+
+    def write(**changes):
+        content["experiments"]["digits-vgg"].update(changes)
+        path = tmp_path / "params.yaml"
+        path.write_text(yaml.safe_dump(content))
+        return path
+
+    return write
+
+
+def test_every_block_is_valid_and_every_name_has_code():
+    for name in yaml.safe_load(experiments.PARAMS.read_text())["experiments"]:
+        experiments.load(name)
+    allowed = {field: Experiment.model_fields[field].annotation.__args__ for field in ("dataset", "network")}
+    assert set(allowed["dataset"]) == set(datasets.ARRAYS)
+    assert set(allowed["network"]) == set(networks.ARCHITECTURES)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"label_noise": 1.5}, ["label_noise = 1.5", "less than or equal to 1"]),
+        ({"label_noise": -0.1}, ["label_noise = -0.1", "greater than or equal to 0"]),
+        ({"label_noise": float("nan")}, ["label_noise = nan"]),
+        ({"labelnoise": 0.1}, ["labelnoise: no such parameter", "label_noise"]),
+        ({"dataset": "digit"}, ["dataset = 'digit'", "'digits'"]),
+        ({"network": "vgg99"}, ["network = 'vgg99'", "'vgg4'"]),
+        ({"players": 20, "grid": 6}, ["players = 20", "2 to 16"]),
+        ({"players": 40}, ["players = 40", "24"]),
+        ({"parameter_noise": [1, -1]}, ["parameter_noise.1 = -1", "greater than 0"]),
+        ({"samples": 0}, ["samples = 0", "greater than or equal to 1"]),
+        ({"samples": "many"}, ["samples = 'many'", "integer"]),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_its_value_and_what_is_allowed(params, change, words):
+    with pytest.raises(ValueError) as error:
+        experiments.load("digits-vgg", params=params(**change))
+    message = str(error.value)
+    assert "\n" not in message
+    assert all(word in message for word in ["experiments.digits-vgg", *words]), message
+
+
+def test_a_missing_parameter_is_named(params):
+    path = params()
+    content = yaml.safe_load(path.read_text())
+    del content["experiments"]["digits-vgg"]["epochs"]
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(ValueError, match="epochs: missing"):
+        experiments.running(path)
+
+
+def test_an_unknown_experiment_is_named():
+    with pytest.raises(ValueError, match="experiment = 'digits': allowed are digits-vgg"):
+        experiments.load("digits")
+
+
+def test_overrides_do_not_mix_with_the_results_of_the_pipeline():
+    with pytest.raises(ValueError, match="folder = 'results'"):
+        experiments.results("digits-vgg", overrides={"seed": 1})
+
+
+def test_the_command_says_one_line_and_fails():
+    command = [sys.executable, "-m", "lib.notebook", "run", "1_train", "digits-vgg"]
+    wrong = [*command, "--overrides", '{"label_noise": 2}', "--folder", "scratch"]
+    result = subprocess.run(wrong, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode != 0
+    assert result.stderr.strip().count("\n") == 0
+    assert "label_noise = 2" in result.stderr
+
+
+def test_stages_depend_on_the_parameters_that_their_notebooks_show():
+    """Each notebook lists the parameters it uses; dvc.yaml must name them, and every parameter belongs somewhere."""
+    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    used = {}
+    for stage, body in pipeline.items():
+        listed = body.get("do", body).get("params", [])
+        used[stage] = {entry.rpartition(".")[2] for entry in listed}
+    assert set().union(*used.values()) == set(Experiment.model_fields)
+
+
+def test_stages_depend_on_every_file_of_lib_that_their_notebooks_compute_with():
+    """Down the imports, from the notebook on; files that only draw or describe may change without retraining."""
+    harmless = {"experiments", "notebook", "plots", "report", "tables"}
+
+    def imports(code):
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.ImportFrom) and node.module == "lib":
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lib."):
+                yield node.module.split(".")[1]
+
+    def closure(names):
+        reached, left = set(), set(names)
+        while left:
+            name = left.pop()
+            reached.add(name)
+            left |= set(imports((ROOT / "lib" / f"{name}.py").read_text())) - reached
+        return reached
+
+    for stage, body in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items():
+        deps = body.get("do", body)["deps"]
+        notebook = next((d for d in deps if d.startswith("build/")), None)
+        if notebook is None:
+            continue
+        cells = nbformat.read(ROOT / "notebooks" / notebook.removeprefix("build/"), as_version=4).cells
+        code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+        needed = {f"lib/{name}.py" for name in closure(imports(code)) - harmless}
+        listed = {dep for dep in deps if dep.startswith("lib/")} - {f"lib/{name}.py" for name in harmless}
+        assert listed == needed, stage

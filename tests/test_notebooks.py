@@ -1,0 +1,142 @@
+"""Every notebook runs on a small setting, twice with equal bytes; prose and saved outputs are no part of its code."""
+
+import json
+import subprocess
+import sys
+
+import nbformat
+import pytest
+import xarray as xr
+
+from lib import notebook, training
+from lib.experiments import ROOT
+
+SMALL = {
+    "epochs": 4,
+    "samples": 3,
+    "players": 5,
+    "checkpoints": 5,
+    "parameter_noise": [3, 30],
+    "input_noise": [4],
+    "bootstrap": 10,
+}
+PNG = {"figure-2", "figure-3", "figure-4a", "figure-4b", "figure-4c", "figure-5"}
+
+
+@pytest.fixture(scope="module")
+def sources():
+    return {name: nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4) for name in notebook.STAGES}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, sources):
+    """The results of the whole pipeline on the small setting, twice."""
+    folders = []
+    for _ in range(2):
+        folder = tmp_path_factory.mktemp("results")
+        for name, source in sources.items():
+            code = folder / "code" / f"{name}.ipynb"
+            notebook._write(notebook.code_of(source), code)
+            parameters = {"experiment": "digits-vgg", "overrides": SMALL, "folder": str(folder)}
+            notebook.run(code, folder / "digits-vgg" / "run" / f"{name}.ipynb", parameters)
+        folders.append(folder / "digits-vgg")
+    return folders
+
+
+def test_all_results_are_there(runs):
+    results = runs[0]
+    assert {path.stem for path in (results / "figures").glob("*.png")} == PNG
+    assert {path.stem for path in (results / "figures").glob("*.svg")} == PNG
+    metrics = json.loads((results / "metrics.json").read_text())
+    assert list(metrics["timepoints"]) == ["A", "B", "C", "D"]
+    assert list(metrics["noise"]) == ["parameters-3", "parameters-30", "inputs-4"]
+    for row in [*metrics["timepoints"].values(), *metrics["noise"].values()]:
+        assert row["worst_gap"] <= 1e-4
+        assert row["largest_error_over_zeta"] <= 1 + 1e-9
+        assert 0 <= row["relative_residual"] <= 1
+    assert len(list((results / "checkpoints").iterdir())) == len(training.checkpoint_epochs(4, 5))
+    values = xr.open_dataset(results / "values.nc")["values"]
+    assert values.dims == ("timepoint", "sample", "subset") and values.shape == (4, 3, 32)
+    assert values.dtype == "float64"
+
+
+def test_a_second_run_changes_no_byte(runs):
+    def contents(results):
+        files = (path for path in sorted(results.rglob("*")) if path.is_file())
+        mentions = str(results.parent).encode()  # the folder is a parameter of the notebook
+        return {str(path.relative_to(results)): path.read_bytes().replace(mentions, b"") for path in files}
+
+    first, second = (contents(results) for results in runs)
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_executed_notebooks_have_no_errors_warnings_or_paths_of_this_machine(runs):
+    for path in sorted((runs[0] / "run").glob("*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            for output in cell.outputs:
+                assert output.output_type != "error"
+                assert output.get("name") != "stderr", (path.name, output)
+        assert str(ROOT) not in path.read_text()
+
+
+def test_prose_and_outputs_together(runs, sources):
+    for name, source in sources.items():
+        executed = nbformat.read(runs[0] / "run" / f"{name}.ipynb", as_version=4)
+        woven = notebook.weave(source, executed)
+        nbformat.validate(woven)
+        prose = [cell.source for cell in woven.cells if cell.cell_type == "markdown"]
+        assert prose == [cell.source for cell in source.cells if cell.cell_type == "markdown"]
+        assert sum(bool(cell.get("outputs")) for cell in woven.cells) >= 3
+        assert [cell.id for cell in woven.cells] == [f"cell-{k}" for k in range(len(woven.cells))]
+
+
+def test_outputs_of_other_code_are_refused(runs, sources):
+    executed = nbformat.read(runs[0] / "run" / "5_figures.ipynb", as_version=4)
+    with pytest.raises(ValueError, match="other code"):
+        notebook.weave(sources["1_train"], executed)
+
+
+def test_prose_saved_outputs_and_cell_ids_are_no_part_of_the_code(runs, sources):
+    """So that editing the text of a notebook, or saving it from Jupyter, retrains nothing."""
+    for name, source in sources.items():
+        executed = nbformat.read(runs[0] / "run" / f"{name}.ipynb", as_version=4)
+        saved = notebook.weave(source, executed)
+        saved.cells = [cell for cell in saved.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+        for number, cell in enumerate(saved.cells):
+            cell.id = f"saved-{number}"
+            cell.metadata["collapsed"] = True
+            if cell.cell_type == "markdown":
+                cell.source += " And another sentence."
+        saved.cells.insert(0, nbformat.v4.new_markdown_cell("A new introduction."))
+        assert notebook.code_of(saved) == notebook.code_of(source)
+
+
+def test_notebooks_are_short_and_half_prose(sources):
+    for name, source in sources.items():
+        cells = source.cells
+        prose = sum(cell.cell_type == "markdown" for cell in cells)
+        assert 12 <= len(cells) <= 32 and prose >= 0.4 * len(cells), (name, prose, len(cells))
+        assert all(not cell.get("outputs") for cell in cells), "source notebooks are kept without outputs"
+
+
+def test_a_failing_cell_is_one_line_and_leaves_no_output(tmp_path):
+    broken = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("raise ValueError('n = 99 is too large')")])
+    notebook._write(broken, tmp_path / "broken.ipynb")
+    output = tmp_path / "experiment" / "run" / "broken.ipynb"
+    with pytest.raises(RuntimeError, match="broken: ValueError: n = 99 is too large") as error:
+        notebook.run(tmp_path / "broken.ipynb", output, {})
+    assert "\n" not in str(error.value)
+    assert list(output.parent.iterdir()) == []
+
+
+def test_a_misspelled_parameter_of_a_notebook_stops_it(tmp_path):
+    with pytest.raises(ValueError, match="parameter = 'experimnt': 1_train.ipynb has experiment, overrides, folder"):
+        notebook.run(ROOT / "notebooks" / "1_train.ipynb", tmp_path / "out.ipynb", {"experimnt": "digits-vgg"})
+
+
+def test_an_unknown_experiment_is_one_line():
+    command = [sys.executable, "-m", "lib.notebook", "run", "1_train", "digit-vgg"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode != 0 and result.stderr.strip().count("\n") == 0
+    assert "experiment = 'digit-vgg': allowed are digits-vgg" in result.stderr

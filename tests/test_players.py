@@ -1,0 +1,141 @@
+"""Masking and the output: against networks run on features zeroed one by one, and against plain probabilities."""
+
+import pytest
+import torch
+from torch import nn
+
+from lib import networks, players
+from lib.networks import Cut
+
+
+@pytest.fixture(scope="module")
+def network():
+    return networks.build("vgg4", 1, 10, seed=0).eval()
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return torch.rand(1, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+def test_log_odds_is_log_p_over_1_minus_p():
+    logits = torch.randn(7, 5, dtype=torch.float64)
+    labels = torch.tensor([0, 1, 2, 3, 4, 0, 1])
+    p = logits.softmax(-1)[torch.arange(7), labels]
+    torch.testing.assert_close(players.log_odds(logits, labels), torch.log(p / (1 - p)))
+
+
+def test_log_odds_does_not_saturate():
+    logits = torch.tensor([[500.0, 0.0, 0.0], [0.0, 500.0, 0.0]])
+    expected = torch.tensor([500 - torch.tensor(2.0, dtype=torch.float64).log(), -500.0], dtype=torch.float64)
+    torch.testing.assert_close(players.log_odds(logits, torch.tensor([0, 0])), expected)
+
+
+@pytest.mark.parametrize("label", [-1, 10])
+def test_a_label_out_of_range_is_refused(network, sample, label):
+    regions = players.patch_regions(torch.tensor([9, 10]), (32, 32))
+    with pytest.raises(ValueError, match="allowed are 0 to 9"):
+        players.value_table(network, sample, label, regions)
+
+
+@pytest.mark.parametrize("baseline", [0.0, 0.7])
+@pytest.mark.parametrize("states", [3, 128])
+def test_value_table_is_the_network_run_with_zeroed_features(network, sample, baseline, states):
+    patches = torch.tensor([9, 18, 27, 45, 54])
+    table = players.value_table(network, sample, 3, players.patch_regions(patches, (32, 32)), baseline, states)
+    with torch.no_grad():
+        features = network.stem(sample[None])
+        for subset in range(32):
+            masked = features.clone()
+            for i, patch in enumerate(patches.tolist()):
+                if not subset >> i & 1:
+                    top, left = 4 * (patch // 8), 4 * (patch % 8)
+                    masked[:, :, top : top + 4, left : left + 4] = baseline
+            expected = players.log_odds(network.head(masked), torch.tensor([3]))[0]
+            torch.testing.assert_close(table[subset], expected, rtol=1e-5, atol=1e-5)
+        whole = players.log_odds(network(sample[None]), torch.tensor([3]))[0]
+    torch.testing.assert_close(table[-1], whole, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_masked_features_are_exact(layout):
+    """The matrix product that masks copies features bit for bit, in either memory layout."""
+    seen = []
+    features = torch.randn(1, 3, 8, 8).to(memory_format=layout)
+
+    def head(masked):
+        seen.append(masked)
+        return masked.flatten(1)[:, :2]
+
+    own = Cut(nn.Identity(), nn.Identity())
+    own.stem.forward = lambda x: features
+    own.head.forward = head
+    regions = players.patch_regions(torch.tensor([9, 20]), (8, 8))
+    players.value_table(own, torch.zeros(1), 0, regions, baseline=0.1)
+    (masked,) = seen
+    assert masked.is_contiguous(memory_format=layout)
+    for subset in range(4):
+        expected = features[0].clone()
+        for i, (row, column) in enumerate([(1, 1), (2, 4)]):
+            if not subset >> i & 1:
+                expected[:, row, column] = 0.1
+        assert torch.equal(masked[subset], expected)
+
+
+def test_words_are_masked_like_patches():
+    """Integer features: a player is the tokens of a word, and the baseline is a token."""
+    torch.manual_seed(0)
+    tokens = torch.tensor([101, 7, 8, 9, 102])
+    words = torch.tensor([[0, 1, 1, 0, 0], [0, 0, 0, 1, 0]], dtype=torch.bool)
+    embedding = nn.Sequential(nn.Embedding(128, 4), nn.Flatten(), nn.Linear(20, 2))
+    table = players.value_table(Cut(nn.Identity(), embedding), tokens, 1, words, baseline=103)
+    with torch.no_grad():
+        states = torch.tensor(
+            [[101, 103, 103, 103, 102], [101, 7, 8, 103, 102], [101, 103, 103, 9, 102], [101, 7, 8, 9, 102]]
+        )
+        torch.testing.assert_close(table, players.log_odds(embedding(states), torch.ones(4, dtype=torch.int64)))
+
+
+def test_tables_of_several_samples_are_the_tables_of_each(network):
+    samples = torch.rand(3, 1, 32, 32)
+    labels = torch.tensor([1, 2, 3])
+    regions = players.patch_regions(players.draw_patches(4, 3, seed=0), (32, 32))
+    tables = players.value_tables(network, samples, labels, regions)
+    for k in range(3):
+        assert torch.equal(tables[k], players.value_table(network, samples[k], labels[k], regions[k]))
+
+
+def test_patches_are_drawn_inside_the_margin_by_the_seed_alone():
+    patches = players.draw_patches(10, 200, seed=5)
+    assert torch.equal(patches, players.draw_patches(10, 200, seed=5))
+    assert not torch.equal(patches, players.draw_patches(10, 200, seed=6))
+    assert all(len(set(row)) == 10 for row in patches.tolist())
+    inside = {8 * row + column for row in range(1, 7) for column in range(1, 7)}
+    assert set(patches.flatten().tolist()) == inside
+    with pytest.raises(ValueError, match="players = 37: allowed are 1 to 36"):
+        players.draw_patches(37, 1, seed=0)
+
+
+@pytest.mark.parametrize("size", [8, 32, 55])
+def test_patches_tile_the_feature_map(size):
+    regions = players.patch_regions(torch.arange(64), (size, size))
+    assert torch.equal(regions.sum(0), torch.ones(size, size, dtype=torch.int64))
+    lines = [round(size * k / 8) for k in range(9)]
+    rows, columns = regions[8 * 2 + 5].nonzero().unbind(1)
+    assert (rows.min(), rows.max() + 1) == (lines[2], lines[3])
+    assert (columns.min(), columns.max() + 1) == (lines[5], lines[6])
+
+
+def test_wrong_regions_and_outputs_are_refused(network, sample):
+    with pytest.raises(ValueError, match="needs 8 or more"):
+        players.patch_regions(torch.tensor([0]), (6, 6))
+    with pytest.raises(ValueError, match="allowed are 0 to 63"):
+        players.patch_regions(torch.tensor([64]), (32, 32))
+    with pytest.raises(ValueError, match=r"regions are over \(16, 16\)"):
+        players.value_table(network, sample, 0, players.patch_regions(torch.tensor([9]), (16, 16)))
+    with pytest.raises(ValueError, match="overlap"):
+        players.value_table(network, sample, 0, players.patch_regions(torch.tensor([9, 9]), (32, 32)))
+    broken = networks.build("vgg4", 1, 10, seed=0)
+    broken.head[-1].bias.data[0] = torch.nan
+    with pytest.raises(ValueError, match="NaN or infinite on 2 of 2 states"):
+        players.value_table(broken, sample, 0, players.patch_regions(torch.tensor([9]), (32, 32)))
