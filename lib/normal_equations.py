@@ -1,6 +1,8 @@
 """The linear systems of the interior-point method: symmetric, positive definite, two look-ups an entry.
 
-With Z the sums over subsets and three positive diagonals,
+With Z the sums over subsets, D three positive diagonals, and on the three tables (a, o, d)
+
+    combine(a, o, d) = a - Zᵀo + Z d,        spread(p) = (p, -Z p, Zᵀp),        K p = combine(D·spread(p)):
 
     K = diag(D_a) + Zᵀ diag(D_o) Z + Z diag(D_d) Zᵀ        K[S,T] = D_a(S)·[S=T] + t_o(S∪T) + t_d(S∩T)
 
@@ -15,6 +17,7 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
+REFINEMENTS = 3  # of each solution, at most
 LOW = 6  # players inside a block: 64 columns are eliminated at a time
 
 
@@ -48,46 +51,87 @@ def _union_and_intersection(n: int, device: torch.device) -> tuple[Tensor, Tenso
     return s[:, None] | s, s[:, None] & s
 
 
+def combine(unknowns: Float64[Tensor, "samples 3 subsets"]) -> Float64[Tensor, "samples subsets"]:
+    """a - Zᵀo + Z d; the entry of the empty set is 0."""
+    a, o, d = unknowns.unbind(1)
+    out = a - superset_sums(o) + subset_sums(d)
+    out[:, 0] = 0.0
+    return out
+
+
+def spread(p: Float64[Tensor, "samples subsets"]) -> Float64[Tensor, "samples 3 subsets"]:
+    """The adjoint of `combine`: p, -Z p and Zᵀp."""
+    return torch.stack([p, -subset_sums(p), superset_sums(p)], 1)
+
+
 class NormalEquations:
     """Solves with K for a batch of samples; one factorisation serves any number of right sides.
 
-    `workspace`, (at least as many samples, subsets, subsets), is overwritten by the factors.
+    `workspace`, (at least as many samples, subsets, subsets), is overwritten by the factors. A sample whose
+    pivots fail gets its diagonal raised until they do not.
     """
 
     def __init__(
         self,
-        d_a: Float64[Tensor, "samples subsets"],
-        d_o: Float64[Tensor, "samples subsets"],
-        d_d: Float64[Tensor, "samples subsets"],
+        diagonals: Float64[Tensor, "samples 3 subsets"],
         workspace: Float64[Tensor, "some subsets subsets"],
     ):
-        self.diagonals = d_a, d_o, d_d
-        self.factor = workspace[: len(d_a)]
-        failed = _factorise(*self.diagonals, self.factor)
+        self.diagonals = diagonals
+        self.factor = workspace[: len(diagonals)]
+        self.accurate = torch.zeros(len(diagonals), dtype=torch.bool, device=diagonals.device)
+        failed = _factorise(*diagonals.unbind(1), self.factor)
         boost = 1e-14
         while failed.any():
             rows = failed.nonzero().flatten()
-            a, o, d = (diagonal[rows] for diagonal in self.diagonals)
+            a, o, d = diagonals[rows].unbind(1)
             raised = a + boost * (a + superset_sums(o) + subset_sums(d)).nan_to_num(1.0, 1.0, 1.0)
             again = torch.empty_like(self.factor[rows])
             failed[rows] = _factorise(raised, o * (boost < 1.0), d * (boost < 1.0), again)
             self.factor[rows] = again
             boost *= 100.0
 
-    def solve(self, right: Float64[Tensor, "samples subsets"]) -> Float64[Tensor, "samples subsets"]:
-        x = self._substitute(right)
-        return x + self._substitute(right - self.apply(x))
+    def solve(
+        self, right: Float64[Tensor, "samples subsets"], allowance: Float64[Tensor, " samples"]
+    ) -> tuple[Float64[Tensor, "samples subsets"], Float64[Tensor, "samples 3 subsets"]]:
+        """p and flows = D·spread(p), with combine(flows) = right up to `allowance`, a sum of absolute errors.
 
-    def apply(self, x: Float64[Tensor, "samples subsets"]) -> Float64[Tensor, "samples subsets"]:
-        """K x without the matrix; the entry of the empty set is 0."""
-        d_a, d_o, d_d = self.diagonals
-        out = d_a * x + superset_sums(d_o * subset_sums(x)) + subset_sums(d_d * superset_sums(x))
-        out[:, 0] = 0.0
-        return out
+        Where D is large, D·spread(p) loses to cancellation what p has still right; so what is refined is the
+        sum of the flows, not p. Samples that refinement does not help get a better factor, once.
+        """
+        p, flows, missed = self._refine(right, allowance)
+        rows = (missed & ~self.accurate).nonzero().flatten()
+        if len(rows):
+            self._refactorise(rows)
+            p, flows, _ = self._refine(right, allowance)
+        return p, flows
+
+    def _refine(self, right: Tensor, allowance: Tensor) -> tuple[Tensor, Tensor, Bool[Tensor, " samples"]]:
+        p, flows, left = 0.0, 0.0, right
+        for _ in range(REFINEMENTS + 1):
+            step = self._substitute(left)
+            p, flows = p + step, flows + self.diagonals * spread(step)
+            left = right - combine(flows)
+            missed = ~(left.abs().sum(-1) <= allowance)
+            if not missed.any():
+                break
+        return p, flows, missed
 
     def _substitute(self, right: Tensor) -> Tensor:
         half = torch.linalg.solve_triangular(self.factor, right[..., None], upper=False)
         return torch.linalg.solve_triangular(self.factor.mT, half, upper=True)[..., 0]
+
+    def _refactorise(self, rows: Tensor) -> None:
+        """Factors by QR of D^½·spread, which never forms K and so keeps the small half of its digits."""
+        size = self.diagonals.shape[-1]
+        columns = spread(torch.eye(size, dtype=self.factor.dtype, device=self.factor.device)).movedim(0, -1)
+        columns[:, :, 0] = 0.0
+        columns[0, 0, 0] = 1.0
+        roots = self.diagonals.sqrt()
+        roots[:, 0, 0] = 1.0
+        for row in rows.tolist():  # few, and large: one at a time
+            stacked = (roots[row][:, :, None] * columns).reshape(-1, size)
+            self.factor[row] = torch.linalg.qr(stacked, mode="r").R.mT
+            self.accurate[row] = True
 
 
 def _factorise(d_a: Tensor, d_o: Tensor, d_d: Tensor, out: Tensor) -> Bool[Tensor, " samples"]:
@@ -97,14 +141,14 @@ def _factorise(d_a: Tensor, d_o: Tensor, d_d: Tensor, out: Tensor) -> Bool[Tenso
     union, intersection = _union_and_intersection(block.bit_length() - 1, d_a.device)
     high_union, high_intersection = _union_and_intersection((size // block).bit_length() - 1, d_a.device)
     # All blocks there are: by the union, or the intersection, of their rows' and columns' high players.
-    blocks_o = superset_sums(d_o).view(-1, size // block, block)[..., union]
-    blocks_d = subset_sums(d_d).view(-1, size // block, block)[..., intersection]
+    blocks_o = _look_up(superset_sums(d_o).view(-1, size // block, block), union)
+    blocks_d = _look_up(subset_sums(d_d).view(-1, size // block, block), intersection)
     identity = torch.eye(block, dtype=out.dtype, device=out.device)
     failed = torch.zeros(len(out), dtype=torch.bool, device=out.device)
     for column in range(size // block):
         start, end = column * block, (column + 1) * block
-        panel = blocks_o[:, high_union[column, column:]]
-        panel += blocks_d[:, high_intersection[column, column:]]
+        panel = blocks_o.index_select(1, high_union[column, column:])
+        panel += blocks_d.index_select(1, high_intersection[column, column:])
         panel = panel.view(len(out), -1, block)
         panel.diagonal(dim1=-2, dim2=-1).add_(d_a[:, start:end])
         if column == 0:
@@ -118,5 +162,11 @@ def _factorise(d_a: Tensor, d_o: Tensor, d_d: Tensor, out: Tensor) -> Bool[Tenso
         out[:, start:end, start:end] = corner
         if end < size:
             inverse = torch.linalg.solve_triangular(corner, identity, upper=False)
-            torch.matmul(panel[:, block:], inverse.mT, out=out[:, end:, start:end])
+            torch.bmm(panel[:, block:], inverse.mT, out=out[:, end:, start:end])
     return failed
+
+
+def _look_up(tables: Tensor, index: Tensor) -> Tensor:
+    """tables[..., index], with an index that is the same for all."""
+    flat = index.flatten().expand(*tables.shape[:-1], -1)
+    return tables.gather(-1, flat).view(*tables.shape[:-1], *index.shape)

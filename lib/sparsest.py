@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import psutil
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64, Int64, Shaped
 from torch import Tensor
 
-from lib import interior_point, normal_equations, subsets
+from lib import interior_point, subsets
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Sparsest:
 
 
 def sparsest(
-    values: Float64[Tensor, "*batch subsets"],
-    zeta: Float64[Tensor, "*batch"] | float | int,
+    values: Shaped[Tensor, "*batch subsets"],
+    zeta: Shaped[Tensor, "..."] | float | int,
     tolerance: float = 1e-4,
     tie_break: float = 1e-4,
     max_iterations: int = 100,
@@ -59,12 +59,13 @@ def sparsest(
     weights = 1.0 + tie_break * subsets.orders(n, values.device).to(values.dtype)
     workers = 1 if values.is_cuda else torch.get_num_threads()
     step = _samples_at_once(n, len(tables), workers, values.device)
-    chunks = zip(tables.split(step), bound.split(step), strict=True) if len(tables) else ()
-    with _one_thread_each(workers) as pool:
+    chunks = list(zip(tables.split(step), bound.split(step), strict=True)) if len(tables) else []
+    inside = 1 if n <= 10 else workers // max(1, len(chunks))
+    with _workers(workers, inside) as pool:
         parts = list(pool.map(lambda chunk: _solve(*chunk, weights, tolerance, max_iterations), chunks))
     fields = [torch.cat(field) for field in zip(*parts, strict=True)] if parts else _nothing(tables)
     result = Sparsest(*(f.reshape((*batch, *f.shape[1:])) for f in fields))
-    missed = result.gap > tolerance
+    missed = ~(result.gap <= tolerance)
     if len(tables) and missed.any():
         warnings.warn(
             f"{int(missed.sum())} of {len(tables)} tables missed the relative gap {tolerance:g}; "
@@ -80,20 +81,15 @@ def _solve(
     sign = 1.0 - 2.0 * (subsets.orders(subsets.player_count(v), v.device) % 2)
     target = v - v[:, :1]
     size = target.abs().amax(-1)
-    trivial = size <= zeta  # no interactions at all fit
-    unit = torch.where(size > 0, size, 1.0)
-    scaled = target / unit[:, None]
-    o = subsets.or_interactions(scaled / 2)
-
-    # A trivial table is solved as zeros, so that it leaves the batch at once.
-    scaled = torch.where(trivial[:, None], 0.0, scaled)
-    c = normal_equations.subset_sums(sign * scaled)
-    c[:, 0] = 0.0
+    unit = torch.ldexp(torch.ones_like(size), torch.frexp(size).exponent - 1)  # a power of 2: exact
+    unit = torch.where(size > 0, unit, 1.0)
+    trivial = size <= zeta  # no interactions at all will do: solved as zeros, such a table is done at once
+    scaled = torch.where(trivial[:, None], 0.0, target / unit[:, None])
     found = interior_point.solve(
-        c,
+        sign * scaled,
         torch.where(trivial, 0.0, zeta / unit),
         weights,
-        torch.where(trivial[:, None], 0.0, o),
+        subsets.or_interactions(scaled / 2),
         tolerance * 0.999,
         max_iterations,
     )
@@ -156,15 +152,19 @@ def _check_zeta(zeta: Tensor | float | int, values: Tensor) -> Tensor:
 
 
 @contextlib.contextmanager
-def _one_thread_each(workers: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads that each work on samples of their own: steps this small gain nothing from more than one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _workers(count: int, threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that each work on samples of their own, with `threads` inside each of their operations.
+
+    Up to 10 players the operations are so short that more than one thread in them gains little, and loses a
+    lot where another process has the other core.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, threads))
     try:
-        with ThreadPoolExecutor(workers) as pool:
+        with ThreadPoolExecutor(count) as pool:
             yield pool
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
 
 
 def _samples_at_once(n: int, samples: int, workers: int, device: torch.device) -> int:
