@@ -1,9 +1,11 @@
-# make figures | test | lab      each does all its own set-up; only git, make and Python 3.11 or newer are needed.
+# make figures | test | lab | bench: each does all its own set-up; only git, make and Python 3.11 or newer are needed.
 PYTHON ?= python3
 UV := uv==0.13.9
+# Threads that spin while they wait are many times slower on a busy machine.
+export OMP_WAIT_POLICY := PASSIVE
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: figures test lab pin
+.PHONY: figures test lab bench pin
 .DELETE_ON_ERROR:
 
 figures: .venv/ready
@@ -19,6 +21,9 @@ test: .venv/ready-to-test
 lab: .venv/ready
 	dvc pull --quiet data.dvc
 	jupyter lab --notebook-dir=. notebooks
+
+bench: .venv/ready-to-test
+	python tests/bench.py
 
 .venv/ready: requirements.txt pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3.11 …")'

@@ -60,6 +60,7 @@ def run(source: Path, output: Path, parameters: dict) -> None:
         if name not in known:
             raise ValueError(f"parameter = {name!r}: {source.name} has {', '.join(known)}")
     os.environ["TQDM_DISABLE"] = "1"  # a progress bar would be another output each time
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # threads that spin are many times slower on a busy machine
     partial = output.with_suffix(".partial.ipynb")
     output.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -7,7 +7,8 @@ from IPython.display import Markdown
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markdown:
     """A Markdown table; numbers are shown to four digits."""
-    lines = [header, ["---"] * len(header), *([_cell(value) for value in row] for row in rows)]
+    header, *rows = ([_cell(value) for value in row] for row in (header, *rows))
+    lines = [header, ["---"] * len(header), *rows]
     return Markdown("\n".join(f"| {' | '.join(line)} |" for line in lines))
 
 

@@ -1,0 +1,185 @@
+"""`make bench`: our speed beside a rival's on the same tables, in one run; ratios first.
+
+A line is *ratio, what, ours, the rival's*. Times are the best of several for short calls, one for long ones; a call
+before the first is not counted. Nothing here is a test: machines differ, and a slow one is no defect.
+"""
+
+import os
+import platform
+import time
+from collections.abc import Callable
+
+import numpy as np
+import scipy.optimize
+import scipy.sparse
+import torch
+from shapiq import ExactComputer, Game
+from torch import Tensor, nn
+
+from lib import networks, players, sparsest, strengths, subsets, theory
+from lib.networks import Cut
+
+N = 10
+HIGHS_TABLES = 3  # HiGHS takes seconds a table; its time a table is measured on the first few of each kind
+
+
+def best(call: Callable[[], object], repeats: int = 5) -> float:
+    """Seconds of the fastest of `repeats` calls, after one that is not counted."""
+    call()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def once(call: Callable[[], object]) -> tuple[float, object]:
+    start = time.perf_counter()
+    result = call()
+    return time.perf_counter() - start, result
+
+
+def line(what: str, ours: float, rival: float, name: str, unit: str = "s", note: str = "") -> None:
+    ratio = rival / ours
+    print(f"{ratio:9.3g} ×  {what:46s} ours {ours:9.3g} {unit:5s} {name} {rival:9.3g} {unit:5s} {note}", flush=True)
+
+
+def tables(kind: str, count: int, seed: int = 0) -> Tensor:
+    """Value tables of the kinds that networks make: (count, 2**N)."""
+    draw = torch.Generator().manual_seed(seed)
+    states = (torch.arange(2**N)[:, None] >> torch.arange(N) & 1).double()
+    if kind == "planted":  # few low-order interactions and some noise
+        order = subsets.orders(N)
+        i_and, i_or = (torch.randn(count, 2**N, generator=draw, dtype=torch.float64) for _ in range(2))
+        keep = torch.rand(count, 2**N, generator=draw) < 0.05 * (order <= 3)
+        values = subsets.logical_model(i_and * keep, i_or * keep, torch.zeros(count, dtype=torch.float64))
+        return values + 0.01 * torch.randn(count, 2**N, generator=draw, dtype=torch.float64)
+    scale = {"untrained": 0.05, "overfitted": 6.0}[kind]
+    out = []
+    for _ in range(count):
+        first = torch.randn(N, 64, generator=draw, dtype=torch.float64) * 1.5
+        second = torch.randn(64, 10, generator=draw, dtype=torch.float64) * scale
+        hidden = ((states - 0.5) @ first + torch.randn(64, generator=draw, dtype=torch.float64)).relu()
+        out.append(players.log_odds(hidden @ second, torch.full((2**N,), 3)))
+    return torch.stack(out)
+
+
+def highs(values: np.ndarray, zeta: float, weights: np.ndarray) -> float:
+    """The optimum of Eq. 12 by scipy's HiGHS on the sparse linear program; returns the objective."""
+    n = len(values).bit_length() - 1
+    inside = scipy.sparse.csr_matrix([[1.0]])
+    for _ in range(n):  # T ⊆ S, as a Kronecker power
+        inside = scipy.sparse.kron(scipy.sparse.csr_matrix([[1.0, 0.0], [1.0, 1.0]]), inside, format="csr")
+    count = len(values) - 1
+    a = inside[1:, 1:]
+    meets = scipy.sparse.csr_matrix(np.ones((count, count))) - inside[::-1][1:, 1:]
+    model = scipy.sparse.hstack([a, meets], format="csc")
+    cost = np.tile(weights[1:], 4)
+    rows = scipy.sparse.hstack([model, -model, scipy.sparse.identity(count)], format="csc")
+    bounds = [(0, None)] * (4 * count) + [(-zeta, zeta)] * count
+    found = scipy.optimize.linprog(
+        np.concatenate([cost, np.zeros(count)]), A_eq=rows, b_eq=values[1:] - values[0], bounds=bounds, method="highs"
+    )
+    if found.status:
+        raise RuntimeError(f"HiGHS: {found.message}")
+    return found.fun
+
+
+def solvers() -> None:
+    weights = (1 + 1e-4 * subsets.orders(N).double()).numpy()
+    for kind in ("untrained", "overfitted", "planted"):
+        values = tables(kind, 50)
+        zeta = strengths.threshold(values)
+        single = best(lambda values=values, zeta=zeta: sparsest.sparsest(values[0], zeta), 3)
+        batch, found = once(lambda values=values, zeta=zeta: sparsest.sparsest(values, zeta))
+        rival = [
+            once(lambda k=k, v=values, z=zeta: highs(v[k].numpy(), float(z), weights)) for k in range(HIGHS_TABLES)
+        ]
+        seconds = sum(t for t, _ in rival) / len(rival)
+        over = max(float(found.objective[k]) / optimum - 1 for k, (_, optimum) in enumerate(rival))
+        note = f"a table; ours is {over:.1e} over its optimum at most"
+        line(f"sparsest, {kind}, n = {N}, one table", single, seconds, "HiGHS", note=note)
+        line(f"sparsest, {kind}, n = {N}, 50 tables", batch / 50, seconds, "HiGHS", note="a table")
+        if kind == "planted":
+            continue
+        few = values[:5]
+        seconds, descended = once(lambda v=few, z=zeta: sparsest.descend(v, z))
+        worst = (descended.objective / found.objective[:5]).tolist()
+        ours, _ = once(lambda v=few, z=zeta: sparsest.sparsest(v, z))
+        note = "5 tables; it ends at " + ", ".join(f"{x:.2f}" for x in worst) + " of the optimum"
+        line(f"sparsest, {kind}, n = {N}, 5 tables", ours, seconds, "SGD  ", note=note)
+
+
+def transforms() -> None:
+    for n in (10, 12, 16):
+        values = torch.randn(2**n, dtype=torch.float64)
+        ours = best(lambda values=values: subsets.mobius(values))
+        table = values.numpy()
+
+        class Table(Game):
+            def __init__(self, n: int, table: np.ndarray):
+                super().__init__(n_players=n, normalize=False)
+                self.table = table
+
+            def value_function(self, coalitions: np.ndarray) -> np.ndarray:
+                return self.table[coalitions @ (1 << np.arange(coalitions.shape[1]))]
+
+        seconds, result = once(lambda n=n, table=table: ExactComputer(Table(n, table), n_players=n)("Moebius", order=n))
+        mine = subsets.mobius(values)
+        for coalition, position in list(result.interaction_lookup.items())[:500]:
+            assert np.isclose(result.values[position], mine[sum(1 << i for i in coalition)]), "the two disagree"
+        line(f"Möbius transform, n = {n}", ours, seconds, "shapiq")
+    for n in (20, 24):
+        values = torch.randn(2**n, dtype=torch.float64)
+        ours = best(lambda values=values: subsets.mobius(values), 3)
+        copy = best(lambda values=values: values.clone(), 3)
+        line(f"Möbius transform, n = {n}, against one copy", ours, copy, "copy  ")
+
+
+def uncertainty() -> None:
+    x = torch.randn(50, 2**N, dtype=torch.float64)
+    j = torch.ones(1, 1, dtype=torch.float64)
+    for _ in range(N):
+        j = torch.kron(torch.tensor([[1.0, 0.0], [1.0, 1.0]], dtype=torch.float64), j)
+    c = 2.0 ** subsets.orders(N).double()
+
+    def dense() -> Tensor:
+        return torch.linalg.solve(j.T @ j + 2**N * torch.diag(0.01 * c), j.T @ j @ x.T).T
+
+    assert torch.allclose(theory.shrink(x, 0.01), dense())
+    line(f"M(δ) I, n = {N}, 50 tables", best(lambda: theory.shrink(x, 0.01)), best(dense), "dense ")
+
+
+def extraction() -> None:
+    """Value tables against the bare forward passes of the head, whose inputs are already there."""
+    network = networks.build("vgg4", 1, 10, seed=0).eval()
+    wide = Cut(
+        nn.Sequential(nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(64, 128, 3, padding=1),
+                      nn.ReLU()),
+        nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(128, 256, 3, padding=1), nn.ReLU(), nn.Conv2d(256, 256, 3, padding=1),
+                      nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(256, 10)),
+    ).to(memory_format=torch.channels_last)  # fmt: skip
+    for name, net, channels in (("vgg4", network, 1), ("a VGG head, 128 to 256 channels", wide, 3)):
+        image = torch.rand(channels, 32, 32)
+        with torch.no_grad():
+            features = net.stem(image[None])
+        regions = players.patch_regions(players.draw_patches(N, 1, 0)[0], features.shape[-2:])
+        batch = features.expand(players.STATES, -1, -1, -1).contiguous(memory_format=torch.channels_last)
+
+        def bare(net: Cut = net, batch: Tensor = batch) -> None:
+            with torch.no_grad():
+                for _ in range(2**N // players.STATES):
+                    net.head(batch)
+
+        ours = best(lambda net=net, image=image, regions=regions: players.value_table(net, image, 0, regions), 3)
+        line(f"value table, {name}", ours, best(bare, 3), "bare  ")
+
+
+if __name__ == "__main__":
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__} on {device}\n"
+    )
+    for part in (solvers, transforms, uncertainty, extraction):
+        part()
