@@ -1,8 +1,6 @@
 """The linear systems of the interior-point method: symmetric, positive definite, two look-ups an entry.
 
-With Z the sums over subsets, D three positive diagonals, and on the three tables (a, o, d)
-
-    combine(a, o, d) = a - Zᵀo + Z d,        spread(p) = (p, -Z p, Zᵀp),        K p = combine(D·spread(p)):
+With Z the sums over subsets and D three positive diagonals, K p = combine(D·spread(p)):
 
     K = diag(D_a) + Zᵀ diag(D_o) Z + Z diag(D_d) Zᵀ        K[S,T] = D_a(S)·[S=T] + t_o(S∪T) + t_d(S∩T)
 
@@ -17,51 +15,16 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
+from lib.linear_program import combine, spread, subset_sums, superset_sums
+
 REFINEMENTS = 3  # of each solution, at most
 LOW = 6  # players inside a block: 64 columns are eliminated at a time
-
-
-def subset_sums(x: Float64[Tensor, "*batch subsets"]) -> Float64[Tensor, "*batch subsets"]:
-    """Z x, the sums over the subsets of each subset, as products with two small zero-one matrices."""
-    return _sums(x, superset=False)
-
-
-def superset_sums(x: Float64[Tensor, "*batch subsets"]) -> Float64[Tensor, "*batch subsets"]:
-    """Zᵀ x, the sums over the supersets of each subset."""
-    return _sums(x, superset=True)
-
-
-def _sums(x: Tensor, superset: bool) -> Tensor:
-    n = x.shape[-1].bit_length() - 1
-    low, high = (_zeta_matrix(k, superset, x.device) for k in (n // 2, n - n // 2))
-    blocks = x.reshape(*x.shape[:-1], high.shape[0], low.shape[0])
-    return (high @ (blocks @ low.mT)).reshape(x.shape)
-
-
-@functools.lru_cache(maxsize=64)
-def _zeta_matrix(n: int, superset: bool, device: torch.device) -> Tensor:
-    s = torch.arange(2**n, device=device)
-    inside = (s[:, None] & s) == (s[:, None] if superset else s)
-    return inside.to(torch.float64)
 
 
 @functools.lru_cache(maxsize=16)
 def _union_and_intersection(n: int, device: torch.device) -> tuple[Tensor, Tensor]:
     s = torch.arange(2**n, device=device)
     return s[:, None] | s, s[:, None] & s
-
-
-def combine(unknowns: Float64[Tensor, "samples 3 subsets"]) -> Float64[Tensor, "samples subsets"]:
-    """a - Zᵀo + Z d; the entry of the empty set is 0."""
-    a, o, d = unknowns.unbind(1)
-    out = a - superset_sums(o) + subset_sums(d)
-    out[:, 0] = 0.0
-    return out
-
-
-def spread(p: Float64[Tensor, "samples subsets"]) -> Float64[Tensor, "samples 3 subsets"]:
-    """The adjoint of `combine`: p, -Z p and Zᵀp."""
-    return torch.stack([p, -subset_sums(p), superset_sums(p)], 1)
 
 
 class NormalEquations:

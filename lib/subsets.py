@@ -41,7 +41,7 @@ def _butterfly(x: Tensor, sign: float) -> Tensor:
     n = player_count(x)
     out = x.clone(memory_format=torch.contiguous_format)
     for i in range(n):
-        pairs = out.view(*x.shape[:-1], -1, 2, 2**i)  # (…, without or with player i, …)
+        pairs = out.view(*x.shape[:-1], 2 ** (n - 1 - i), 2, 2**i)  # (…, without or with player i, …)
         pairs[..., 1, :].add_(pairs[..., 0, :], alpha=sign)
     return out
 

@@ -131,9 +131,7 @@ def test_batch_equals_singles() -> None:
     values[:10] *= 1e3
     zeta = 0.02 * (values[:, -1] - values[:, 0]).abs()
     together = sparsest(values, zeta, tolerance=1e-6)
-    singles = torch.stack(
-        [sparsest(v, z, tolerance=1e-6).objective for v, z in zip(values, zeta, strict=True)]
-    )
+    singles = torch.stack([sparsest(v, z, tolerance=1e-6).objective for v, z in zip(values, zeta, strict=True)])
     torch.testing.assert_close(together.objective, singles, rtol=1e-9, atol=0.0)
 
 
@@ -205,9 +203,7 @@ def test_ten_players() -> None:
     s = torch.arange(2**n)
     gates = ((s[:, None] >> torch.arange(n)) & 1).double()
     generator = torch.Generator().manual_seed(0)
-    first, second = (
-        torch.randn(a, b, dtype=torch.float64, generator=generator) for a, b in ((n, 32), (32, 2))
-    )
+    first, second = (torch.randn(a, b, dtype=torch.float64, generator=generator) for a, b in ((n, 32), (32, 2)))
     network = torch.tanh(gates @ first) @ second
     values = torch.stack([0.01 * network[:, 0], 10.0 * network[:, 1], planted(n, 20, seed=0)[2]])
     zeta = 0.02 * (values[:, -1] - values[:, 0]).abs()

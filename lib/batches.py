@@ -1,0 +1,132 @@
+"""Between value tables as they come and linear programs of unit size, in batches that the machine can hold."""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from lib import interior_point, subsets
+from lib.linear_program import Program, Solution
+
+
+class Scaled:
+    """Value tables scaled by powers of two, which costs no accuracy, so that the largest |v - v(∅)| is in [1, 2).
+
+    A table that needs no interactions at all (no |v - v(∅)| above zeta) is scaled to zeros, and is done at once.
+    """
+
+    def __init__(self, v: Float64[Tensor, "samples subsets"], zeta: Float64[Tensor, " samples"]):
+        self.order = subsets.orders(subsets.player_count(v), v.device)
+        self.sign = 1.0 - 2.0 * (self.order % 2)
+        self.target, self.zeta = v - v[:, :1], zeta[:, None]
+        size = self.target.abs().amax(-1, keepdim=True)
+        unit = torch.ldexp(torch.ones_like(size), torch.frexp(size).exponent - 1)
+        self.unit = torch.where(size > 0, unit, 1.0)
+        self.trivial = size <= self.zeta
+        self.values = torch.where(self.trivial, 0.0, self.target / self.unit)
+
+    def weights(self, tie_break: float) -> Float64[Tensor, " subsets"]:
+        return 1.0 + tie_break * self.order.to(self.target.dtype)
+
+    def program(self, costs: Float64[Tensor, "..."]) -> Program:
+        """With costs that broadcast to (samples, a or o, plus or minus, subsets)."""
+        samples, size = self.values.shape
+        zeta = torch.where(self.trivial, 0.0, self.zeta / self.unit)
+        return Program(self.sign * self.values, zeta, costs.expand(samples, 2, 2, size))
+
+    @property
+    def start(self) -> Float64[Tensor, "samples subsets"]:
+        """The OR interactions of half the table, the other half being left to AND."""
+        return subsets.or_interactions(self.values / 2)
+
+    def interactions(
+        self, found: Solution
+    ) -> tuple[
+        Float64[Tensor, "samples subsets"],
+        Float64[Tensor, "samples subsets"],
+        Float64[Tensor, "samples subsets"],
+        Float64[Tensor, "samples subsets"],
+    ]:
+        """I_AND, I_OR, γ with γ(∅) = 0, and δ, in the tables' units; they fit the tables to rounding.
+
+        The AND interactions make up for all that the OR interactions and δ leave.
+        """
+        i_or = found.o * self.unit
+        delta = torch.where(self.trivial, self.target, self.sign * found.d * self.unit)
+        delta = torch.clamp(delta, -self.zeta, self.zeta)
+        delta[:, 0] = 0.0
+        u_or = subsets.logical_model(torch.zeros_like(i_or), i_or, 0.0)
+        u_and = torch.where(self.trivial, 0.0, self.target - delta - u_or)
+        return subsets.and_interactions(u_and), i_or, (u_and - u_or) / 2, delta
+
+
+def check(values: Tensor, zeta: Tensor | float | int) -> tuple[Tensor, Tensor]:
+    """The tables and their zeta with one batch axis. Raises ValueError where they are not what they should be."""
+    n = subsets.player_count(values)
+    if values.dtype != torch.float64:
+        raise ValueError(f"values has dtype {values.dtype}; torch.float64 is needed")
+    bad = ~torch.isfinite(values)
+    if bad.any():
+        first, count = tuple(bad.nonzero()[0].tolist()), int(bad.sum())
+        raise ValueError(f"values has {count} entries NaN or infinite, the first at {first}; all must be finite")
+    batch = tuple(values.shape[:-1])
+    zeta = torch.as_tensor(zeta, dtype=values.dtype, device=values.device)
+    if zeta.ndim and zeta.shape != batch:
+        raise ValueError(f"zeta has shape {tuple(zeta.shape)}; one number or shape {batch} is needed")
+    bad = ~((zeta >= 0) & torch.isfinite(zeta))
+    if bad.any():
+        raise ValueError(f"zeta is {zeta[bad][0].item()}; it must be a finite number, at least 0")
+    return values.reshape(-1, 2**n), zeta.expand(batch).reshape(-1)
+
+
+def check_number(name: str, value: float, least: float, most: float = math.inf) -> None:
+    """Raises ValueError unless least ≤ value < most."""
+    if not least <= value < most:
+        limits = f"at least {least:g} and below {most:g}" if most < math.inf else f"finite and at least {least:g}"
+        raise ValueError(f"{name} is {value}; it must be {limits}")
+
+
+def in_batches(work: Callable[[Tensor, Tensor], tuple[Tensor, ...]], values: Tensor, zeta: Tensor) -> list[Tensor]:
+    """work(values, zeta) on parts of the samples, its results joined along them.
+
+    On a GPU as many samples at once as fit. On a CPU few, for the caches, and one thread for each such part: up
+    to 10 players the operations are so short that threads inside them gain little, and lose a lot where another
+    process has the other cores.
+    """
+    n, device = subsets.player_count(values), values.device
+    workers = 1 if values.is_cuda else torch.get_num_threads()
+    step = _samples_at_once(n, len(values), workers, device)
+    parts = list(zip(values.split(step), zeta.split(step), strict=True))
+    with _workers(workers, 1 if n <= 10 else workers // len(parts)) as pool:
+        results = list(pool.map(lambda part: work(*part), parts))
+    return [torch.cat(field) for field in zip(*results, strict=True)]
+
+
+@contextlib.contextmanager
+def _workers(count: int, threads: int) -> Iterator[ThreadPoolExecutor]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, threads))
+    try:
+        with ThreadPoolExecutor(count) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(before)
+
+
+def _samples_at_once(n: int, samples: int, workers: int, device: torch.device) -> int:
+    if device.type == "cuda":
+        free, most = torch.cuda.mem_get_info(device)[0], samples
+    else:
+        free, most = psutil.virtual_memory().available, 8
+    each = interior_point.bytes_per_sample(n)
+    if samples and each > free:
+        needed, there = each / 2**30, free / 2**30
+        raise MemoryError(
+            f"{n} players need {needed:.1f} GiB for one factorisation; {there:.1f} GiB are free on {device}"
+        )
+    return max(1, min(most, -(-samples // workers), int(0.8 * free / each / workers)))
