@@ -68,7 +68,7 @@ def attainable_range(
             along = torch.stack([one - price * sign, one + price * sign], 2)
             for costs in (one + price, along):
                 found = interior_point.solve(scaled.program(costs), scaled.start, tolerance, max_iterations)
-                i_and, i_or, _, _ = scaled.interactions(found)
+                i_and, i_or, _, _ = scaled.interactions(found.o, found.d)
                 strength = i_and.abs() + i_or.abs()
                 ends.append(strength[:, scaled.order == m].sum(-1))
                 norms.append(strength.sum(-1) / scaled.unit[:, 0])
@@ -79,7 +79,7 @@ def attainable_range(
         gap = torch.where(some, torch.stack(gaps).amax(0), 0.0)
         return ends[:, 0::2], ends[:, 1::2], torch.where(some, excess, 0.0), gap
 
-    *fields, gap = in_batches(work, tables, limits)
+    *fields, gap = in_batches(work, tables, limits, interior_point.bytes_per_sample)
     missed = ~(gap <= tolerance)
     if missed.any():
         warnings.warn(

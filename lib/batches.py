@@ -4,14 +4,34 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import psutil
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from lib import interior_point, subsets
-from lib.linear_program import Program, Solution
+from lib import subsets
+from lib.linear_program import Program
+
+
+@dataclass(frozen=True)
+class Sparsest:
+    """Interactions that fit the table to within zeta, and the proof that hardly any sparser ones do.
+
+    The logical model is h = v - delta with |delta| ≤ zeta and delta(∅) = 0. The components of Theorem 2.1 are
+    u_AND = (v - delta)/2 + gamma and u_OR = (v - delta)/2 - gamma; gamma counts up to a constant, and the one
+    here has gamma(∅) = 0. AND{i} and OR{i} are the same function: the sum is in i_and, i_or has 0 there.
+    """
+
+    i_and: Float64[Tensor, "*batch subsets"]
+    i_or: Float64[Tensor, "*batch subsets"]
+    gamma: Float64[Tensor, "*batch subsets"]
+    delta: Float64[Tensor, "*batch subsets"]
+    objective: Float64[Tensor, "*batch"]  # Σ w(|i_and| + |i_or|), w = 1 + tie_break·|S|
+    lower_bound: Float64[Tensor, "*batch"]  # no interactions that fit have a smaller objective
+    gap: Float64[Tensor, "*batch"]  # (objective - lower_bound) / objective
+    iterations: Int64[Tensor, "*batch"]
 
 
 class Scaled:
@@ -45,24 +65,24 @@ class Scaled:
         return subsets.or_interactions(self.values / 2)
 
     def interactions(
-        self, found: Solution
-    ) -> tuple[
-        Float64[Tensor, "samples subsets"],
-        Float64[Tensor, "samples subsets"],
-        Float64[Tensor, "samples subsets"],
-        Float64[Tensor, "samples subsets"],
-    ]:
-        """I_AND, I_OR, γ with γ(∅) = 0, and δ, in the tables' units; they fit the tables to rounding.
-
-        The AND interactions make up for all that the OR interactions and δ leave.
-        """
-        i_or = found.o * self.unit
-        delta = torch.where(self.trivial, self.target, self.sign * found.d * self.unit)
+        self, o: Float64[Tensor, "samples subsets"], d: Float64[Tensor, "samples subsets"]
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """I_AND, I_OR, γ and δ in the tables' units. The AND interactions make up for all that o and d leave."""
+        i_or = o * self.unit
+        delta = torch.where(self.trivial, self.target, self.sign * d * self.unit)
         delta = torch.clamp(delta, -self.zeta, self.zeta)
         delta[:, 0] = 0.0
         u_or = subsets.logical_model(torch.zeros_like(i_or), i_or, 0.0)
         u_and = torch.where(self.trivial, 0.0, self.target - delta - u_or)
         return subsets.and_interactions(u_and), i_or, (u_and - u_or) / 2, delta
+
+    def answer(self, o: Tensor, d: Tensor, bound: Tensor, weights: Tensor, iterations: Tensor) -> tuple[Tensor, ...]:
+        """The fields of `Sparsest`."""
+        i_and, i_or, gamma, delta = self.interactions(o, d)
+        objective = ((i_and.abs() + i_or.abs()) * weights).sum(-1)
+        bound = bound * self.unit[:, 0]
+        gap = (objective - bound) / objective.clamp(min=torch.finfo(objective.dtype).tiny)
+        return i_and, i_or, gamma, delta, objective, bound, gap, iterations
 
 
 def check(values: Tensor, zeta: Tensor | float | int) -> tuple[Tensor, Tensor]:
@@ -91,16 +111,21 @@ def check_number(name: str, value: float, least: float, most: float = math.inf) 
         raise ValueError(f"{name} is {value}; it must be {limits}")
 
 
-def in_batches(work: Callable[[Tensor, Tensor], tuple[Tensor, ...]], values: Tensor, zeta: Tensor) -> list[Tensor]:
+def in_batches(
+    work: Callable[[Tensor, Tensor], tuple[Tensor, ...]],
+    values: Tensor,
+    zeta: Tensor,
+    bytes_per_sample: Callable[[int], int],
+) -> list[Tensor]:
     """work(values, zeta) on parts of the samples, its results joined along them.
 
     On a GPU as many samples at once as fit. On a CPU few, for the caches, and one thread for each such part: up
     to 10 players the operations are so short that threads inside them gain little, and lose a lot where another
-    process has the other cores.
+    process has the other cores. Raises MemoryError if not even one sample fits.
     """
     n, device = subsets.player_count(values), values.device
     workers = 1 if values.is_cuda else torch.get_num_threads()
-    step = _samples_at_once(n, len(values), workers, device)
+    step = _samples_at_once(n, bytes_per_sample(n), len(values), workers, device)
     parts = list(zip(values.split(step), zeta.split(step), strict=True))
     with _workers(workers, 1 if n <= 10 else workers // len(parts)) as pool:
         results = list(pool.map(lambda part: work(*part), parts))
@@ -118,15 +143,12 @@ def _workers(count: int, threads: int) -> Iterator[ThreadPoolExecutor]:
         torch.set_num_threads(before)
 
 
-def _samples_at_once(n: int, samples: int, workers: int, device: torch.device) -> int:
+def _samples_at_once(n: int, each: int, samples: int, workers: int, device: torch.device) -> int:
     if device.type == "cuda":
         free, most = torch.cuda.mem_get_info(device)[0], samples
     else:
         free, most = psutil.virtual_memory().available, 8
-    each = interior_point.bytes_per_sample(n)
     if samples and each > free:
         needed, there = each / 2**30, free / 2**30
-        raise MemoryError(
-            f"{n} players need {needed:.1f} GiB for one factorisation; {there:.1f} GiB are free on {device}"
-        )
+        raise MemoryError(f"{n} players need {needed:.1f} GiB a table; {there:.1f} GiB are free on {device}")
     return max(1, min(most, -(-samples // workers), int(0.8 * free / each / workers)))

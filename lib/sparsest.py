@@ -1,36 +1,17 @@
 """The sparsest AND-OR interactions of a value table (Eq. 12, App. D), with a proof of how sparse they are."""
 
 import warnings
-from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float64, Int64, Shaped
+from jaxtyping import Shaped
 from torch import Tensor
 
 from lib import interior_point
 from lib.attainable import Range, attainable_range
-from lib.batches import Scaled, check, check_number, in_batches
+from lib.batches import Scaled, Sparsest, check, check_number, in_batches
+from lib.descent import Trajectory, descend, trajectory
 
-__all__ = ["Range", "Sparsest", "attainable_range", "sparsest"]
-
-
-@dataclass(frozen=True)
-class Sparsest:
-    """Interactions that fit the table to within zeta, and the proof that hardly any sparser ones do.
-
-    The logical model is h = v - delta with |delta| ≤ zeta and delta(∅) = 0. The components of Theorem 2.1 are
-    u_AND = (v - delta)/2 + gamma and u_OR = (v - delta)/2 - gamma; gamma counts up to a constant, and the one
-    here has gamma(∅) = 0. AND{i} and OR{i} are the same function: the sum is in i_and, i_or has 0 there.
-    """
-
-    i_and: Float64[Tensor, "*batch subsets"]
-    i_or: Float64[Tensor, "*batch subsets"]
-    gamma: Float64[Tensor, "*batch subsets"]
-    delta: Float64[Tensor, "*batch subsets"]
-    objective: Float64[Tensor, "*batch"]  # Σ w(|i_and| + |i_or|), w = 1 + tie_break·|S|
-    lower_bound: Float64[Tensor, "*batch"]  # no interactions that fit have a smaller objective
-    gap: Float64[Tensor, "*batch"]  # (objective - lower_bound) / objective
-    iterations: Int64[Tensor, "*batch"]
+__all__ = ["Range", "Sparsest", "Trajectory", "attainable_range", "descend", "sparsest", "trajectory"]
 
 
 def sparsest(
@@ -60,13 +41,9 @@ def sparsest(
         scaled = Scaled(v, zeta)
         weights = scaled.weights(tie_break)
         found = interior_point.solve(scaled.program(weights), scaled.start, 0.999 * tolerance, max_iterations)
-        i_and, i_or, gamma, delta = scaled.interactions(found)
-        objective = ((i_and.abs() + i_or.abs()) * weights).sum(-1)
-        bound = found.bound * scaled.unit[:, 0]
-        gap = (objective - bound) / objective.clamp(min=torch.finfo(v.dtype).tiny)
-        return i_and, i_or, gamma, delta, objective, bound, gap, found.iterations
+        return scaled.answer(found.o, found.d, found.bound, weights, found.iterations)
 
-    fields = in_batches(work, tables, limits)
+    fields = in_batches(work, tables, limits, interior_point.bytes_per_sample)
     result = Sparsest(*(field.reshape((*values.shape[:-1], *field.shape[1:])) for field in fields))
     missed = ~(result.gap <= tolerance)
     if missed.any():

@@ -1,0 +1,143 @@
+"""The usual optimiser of Eq. 12, as a rival: gradient descent on γ and δ, without a proof of how far it came.
+
+What the code published with this line of work does: stochastic gradient descent's momentum (without anything
+stochastic) on γ and δ from 0, steps that shrink geometrically, δ clamped to its bounds before each evaluation.
+Here it runs on fast transforms, which changes its speed only.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float64, Int64, Shaped
+from torch import Tensor
+
+from lib import subsets
+from lib.batches import Scaled, Sparsest, check, check_number, in_batches
+from lib.linear_program import subset_sums, superset_sums
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Where the descent is after some of its iterations."""
+
+    iterations: Int64[Tensor, " records"]
+    norm: Float64[Tensor, "*batch records"]  # ‖I_AND‖₁ + ‖I_OR‖₁
+    strengths: Float64[Tensor, "*batch records n"]  # A(m) = Σ_{|S|=m} |I_AND(S)| + |I_OR(S)|
+
+
+def descend(
+    values: Shaped[Tensor, "*batch subsets"],
+    zeta: Shaped[Tensor, "..."] | float | int,
+    learning_rate: float = 1e-5,
+    momentum: float = 0.9,
+    decay: float = 0.1,
+    iterations: int = 10_000,
+    tie_break: float = 1e-4,
+) -> Sparsest:
+    """Where the descent ends. It proves nothing: lower_bound is 0, and gap is 1 unless the objective is 0.
+
+    values, zeta: as in `sparsest`. learning_rate: of the first step, in units of the output; that of the last
+    is `decay` times as much. tie_break: only for the objective reported, to be compared with that of `sparsest`.
+    The defaults are those published for images. Raises what `sparsest` raises.
+    """
+    check_number("tie_break", tie_break, 0.0)
+    tables, limits = _check(values, zeta, learning_rate, momentum, decay, iterations)
+
+    def work(v: Tensor, zeta: Tensor) -> tuple[Tensor, ...]:
+        ((gamma, delta),) = deque(_steps(v, zeta, learning_rate, momentum, decay, iterations), maxlen=1)
+        scaled = Scaled(v, zeta)
+        o, d = _interactions(v, gamma, delta)[1] / scaled.unit, scaled.sign * delta / scaled.unit
+        bound, count = torch.zeros_like(zeta), torch.full_like(zeta, iterations, dtype=torch.int64)
+        return scaled.answer(o, d, bound, scaled.weights(tie_break), count)
+
+    fields = in_batches(work, tables, limits, _bytes_per_sample)
+    return Sparsest(*(field.reshape((*values.shape[:-1], *field.shape[1:])) for field in fields))
+
+
+def trajectory(
+    values: Shaped[Tensor, "*batch subsets"],
+    zeta: Shaped[Tensor, "..."] | float | int,
+    learning_rate: float = 1e-5,
+    momentum: float = 0.9,
+    decay: float = 0.1,
+    iterations: int = 10_000,
+    every: int = 100,
+) -> Trajectory:
+    """The way there: the start, every `every`-th iteration, and the end. Else as `descend`."""
+    check_number("every", every, 1)
+    tables, limits = _check(values, zeta, learning_rate, momentum, decay, iterations)
+    n = subsets.player_count(tables)
+    recorded = sorted({*range(0, iterations, every), iterations})
+    order = subsets.orders(n, tables.device)
+    member = (order == torch.arange(1, n + 1, device=order.device)[:, None]).to(tables.dtype)
+
+    def work(v: Tensor, zeta: Tensor) -> tuple[Tensor, ...]:
+        records = []
+        for step, (gamma, delta) in enumerate(_steps(v, zeta, learning_rate, momentum, decay, iterations)):
+            if step in recorded:
+                i_and, i_or = _interactions(v, gamma, delta)
+                records.append((i_and.abs() + i_or.abs()) @ member.mT)
+        strengths = torch.stack(records, 1)
+        return strengths.sum(-1), strengths
+
+    fields = in_batches(work, tables, limits, _bytes_per_sample)
+    fields = (field.reshape((*values.shape[:-1], *field.shape[1:])) for field in fields)
+    return Trajectory(torch.tensor(recorded, device=tables.device), *fields)
+
+
+def _steps(
+    v: Tensor, zeta: Tensor, learning_rate: float, momentum: float, decay: float, iterations: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """γ and δ at the start and after each iteration. The gradients of Σ|I_AND| + |I_OR| are transforms, too.
+
+    With σ_S = (-1)**|S| and Z the sums over subsets, I_AND = σ Z σ u_AND and I_OR(S) = -σ Z σ u_OR(N∖·).
+    """
+    sign = 1.0 - 2.0 * (subsets.orders(subsets.player_count(v), v.device) % 2)
+    target, zeta = v - v[:, :1], zeta[:, None]
+    gamma, delta = torch.zeros_like(v), torch.zeros_like(v)
+    speed_gamma, speed_delta = torch.zeros_like(v), torch.zeros_like(v)
+    yield gamma, delta
+    for step in range(iterations):
+        half = sign * (target - delta) / 2
+        turned = sign * gamma
+        a = subset_sums(half + turned).sign()
+        o = sign * subset_sums(sign * (sign * (half - turned)).flip(-1)).sign()
+        a[:, 0] = 0.0  # the empty set's entries are no interactions
+        o[:, 0] = 0.0
+        from_and, from_or = sign * superset_sums(a), (sign * superset_sums(o * sign)).flip(-1)
+        speed_gamma = momentum * speed_gamma + from_and - from_or
+        speed_delta = momentum * speed_delta - (from_and + from_or) / 2
+        rate = learning_rate * decay ** (step / max(1, iterations - 1))
+        gamma = gamma - rate * speed_gamma
+        delta = torch.clamp(delta - rate * speed_delta, -zeta, zeta)
+        delta[:, 0] = 0.0
+        yield gamma, delta
+
+
+def _interactions(v: Tensor, gamma: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
+    """I_AND and I_OR, with both of order 1 in the former: AND{i} and OR{i} are the same function."""
+    half = (v - v[:, :1] - delta) / 2
+    i_and, i_or = subsets.and_interactions(half + gamma), subsets.or_interactions(half - gamma)
+    single = subsets.orders(subsets.player_count(v), v.device) == 1
+    return torch.where(single, i_and + i_or, i_and), torch.where(single, 0.0, i_or)
+
+
+def _check(
+    values: Tensor,
+    zeta: Tensor | float | int,
+    learning_rate: float,
+    momentum: float,
+    decay: float,
+    iterations: int,
+) -> tuple[Tensor, Tensor]:
+    check_number("learning_rate", learning_rate, torch.finfo(torch.float64).tiny)
+    check_number("momentum", momentum, 0.0, 1.0)
+    check_number("decay", decay, torch.finfo(torch.float64).tiny)
+    check_number("iterations", iterations, 0)
+    return check(values, zeta)
+
+
+def _bytes_per_sample(n: int) -> int:
+    return 8 * 40 * 2**n
