@@ -1,64 +1,83 @@
-"""Data: training and test tensors, with a share of the training labels reset at random."""
+"""Data: training and test samples, with a share of the training labels reset at random.
+
+Samples are kept as they are stored, images as bytes and sentences as token ids; `Data.prepare` makes of a batch
+what a network takes, on the device that the batch is on.
+"""
 
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
+from torch.nn.functional import interpolate
 
-from lib.experiments import ROOT
 from lib.randomness import generator
-
-ARRAYS = {"digits": (ROOT / "data" / "digits.npz", 32)}  # file, side in pixels that the images are resized to
+from lib.readers import SETS, Part, from_path, pixels, vocabulary
 
 
 @dataclass(frozen=True)
 class Data:
     """Training and test samples; the labels that were reset are those of `x_train[reset]`."""
 
-    x_train: Float32[Tensor, "train channels height width"]  # pixels in [0, 1]
+    x_train: UInt8[Tensor, "train channels height width"] | Int64[Tensor, "train length"]
     y_train: Int64[Tensor, "train"]
-    x_test: Float32[Tensor, "test channels height width"]
+    x_test: UInt8[Tensor, "test channels height width"] | Int64[Tensor, "test length"]
     y_test: Int64[Tensor, "test"]
     reset: Int64[Tensor, "resets"]
     classes: int
+    side: int | None = None  # pixels that `prepare` resizes images to
+    vocabulary: list[str] | None = None  # the WordPiece of each id of a sentence
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one prepared sample: (channels, side, side) for images, (length,) for sentences."""
+        return (self.x_train.shape[1], self.side, self.side) if self.side else tuple(self.x_train.shape[1:])
+
+    def prepare(
+        self, batch: UInt8[Tensor, "batch channels height width"] | Int64[Tensor, "batch length"]
+    ) -> Float32[Tensor, "batch channels {self.side} {self.side}"] | Int64[Tensor, "batch length"]:
+        """A batch as a network takes it: images as floats in [0, 1], side × side; token ids as they are.
+
+        Images are resized bilinearly, with antialiasing where they shrink.
+        """
+        if self.side is None:
+            return batch
+        images = batch.float() / 255
+        if images.shape[2:] == (self.side, self.side):
+            return images
+        shrinks = max(images.shape[2:]) > self.side
+        return interpolate(images, (self.side, self.side), mode="bilinear", align_corners=False, antialias=shrinks)
 
 
-def load(name: str, label_noise: float = 0.0, seed: int = 0) -> Data:
+def load(
+    name: str,
+    side: int | None = None,
+    label_noise: float = 0.0,
+    seed: int = 0,
+    train_samples: int | None = None,
+    test_samples: int | None = None,
+) -> Data:
     """The dataset `name`, with the share `label_noise` of its training labels reset.
 
-    Raises ValueError for an unknown name and FileNotFoundError where its file is absent.
+    `name` is one of lib/readers.py's SETS, or a path as its `from_path` takes. Images are prepared at
+    `side` × `side` pixels (None: as stored, where all are stored square). `train_samples` and `test_samples` take
+    so many, drawn by the seed. Raises ValueError for an unknown name and for wrong contents, FileNotFoundError or
+    another OSError where its files are not there and cannot be had.
     """
-    if name not in ARRAYS:
-        raise ValueError(f"dataset = {name!r}: allowed are {', '.join(ARRAYS)}")
-    path, side = ARRAYS[name]
-    return reset_labels(from_arrays(path, side), label_noise, seed)
-
-
-def from_arrays(path: Path, side: int) -> Data:
-    """Images from an .npz file: x_train, x_test uint8 (samples, h, w[, channels]); y_train, y_test integers.
-
-    Grey values become [0, 1]; images are resized to side × side pixels, bilinearly. Raises FileNotFoundError
-    where there is no such file, ValueError for arrays of another type or shape and labels below 0.
-    """
-    if not path.exists():
-        raise FileNotFoundError(f"{path.name} is not in {path.parent.name}/: `dvc pull` brings it")
-    with np.load(path) as arrays:
-        missing = {"x_train", "y_train", "x_test", "y_test"} - set(arrays.files)
-        if missing:
-            raise ValueError(f"{path.name}: no array {', '.join(sorted(missing))}; it has {', '.join(arrays.files)}")
-        x_train, x_test = (_images(arrays[key], f"{path.name}: {key}", side) for key in ("x_train", "x_test"))
-        y_train, y_test = (
-            _labels(arrays[f"y_{part}"], f"{path.name}: y_{part}", len(x))
-            for part, x in (("train", x_train), ("test", x_test))
-        )
+    (x_train, y_train), (x_test, y_test) = SETS[name]() if name in SETS else from_path(Path(name))
     classes = int(y_train.max()) + 1
     if int(y_test.max()) >= classes:
-        raise ValueError(f"{path.name}: y_test has label {int(y_test.max())}: allowed are 0 to {classes - 1}")
-    return Data(x_train, y_train, x_test, y_test, torch.empty(0, dtype=torch.int64), classes)
+        raise ValueError(f"{name}: the test samples have label {int(y_test.max())}: allowed are 0 to {classes - 1}")
+    x_train, y_train = _take(x_train, y_train, train_samples, generator(seed, "training samples"), side)
+    x_test, y_test = _take(x_test, y_test, test_samples, generator(seed, "test samples"), side)
+    data = Data(x_train, y_train, x_test, y_test, torch.empty(0, dtype=torch.int64), classes)
+    if x_train.ndim == 4:
+        data = dataclasses.replace(data, side=side or x_train.shape[-1])
+    else:
+        data = dataclasses.replace(data, vocabulary=vocabulary())
+    return reset_labels(data, label_noise, seed)
 
 
 def reset_labels(data: Data, share: float, seed: int) -> Data:
@@ -78,17 +97,9 @@ def reset_labels(data: Data, share: float, seed: int) -> Data:
     return dataclasses.replace(data, y_train=labels, reset=reset)
 
 
-def _images(array: np.ndarray, field: str, side: int) -> Tensor:
-    if array.dtype != np.uint8 or array.ndim not in (3, 4) or not len(array):
-        raise ValueError(
-            f"{field} is {array.dtype} of shape {array.shape}: allowed is uint8 (samples, h, w[, channels])"
-        )
-    images = torch.from_numpy(array if array.ndim == 4 else array[..., None])
-    images = images.permute(0, 3, 1, 2).float() / 255
-    return torch.nn.functional.interpolate(images, (side, side), mode="bilinear", align_corners=False)
-
-
-def _labels(array: np.ndarray, field: str, count: int) -> Tensor:
-    if array.dtype.kind not in "iu" or array.shape != (count,) or array.min() < 0:
-        raise ValueError(f"{field} is {array.dtype} of shape {array.shape}: allowed are {count} integers from 0 on")
-    return torch.from_numpy(array.astype(np.int64))
+def _take(x: Tensor | list, y: Tensor, count: int | None, draw: torch.Generator, side: int | None) -> Part:
+    """`count` samples drawn (None: all), in their order, with their pictures read."""
+    index = torch.randperm(len(y), generator=draw)[:count].sort().values
+    if isinstance(x, list):
+        return pixels([x[k] for k in index], side), y[index]
+    return (x, y) if len(index) == len(y) else (x[index], y[index])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 ROOT = Path(__file__).resolve().parents[1]
 PARAMS = ROOT / "params.yaml"
@@ -17,6 +17,14 @@ PARAMS = ROOT / "params.yaml"
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+DATASETS = ("digits", "mnist", "cifar10", "cub", "tiny-imagenet", "sst2")
+
+
+def _dataset(name: str) -> str:
+    if name not in DATASETS and not name.endswith(".npz") and "/" not in name:
+        words = ", ".join(map(repr, DATASETS))
+        raise ValueError(f"allowed are {words}, or the path of an .npz file or a folder, with a / in it")
+    return name
 
 
 class Experiment(BaseModel):
@@ -25,8 +33,14 @@ class Experiment(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     # train
-    dataset: Literal["digits"] = Field(description="data to train and test on")
-    network: Literal["vgg4"] = Field(description="architecture")
+    dataset: Annotated[str, AfterValidator(_dataset)] = Field(description="data to train and test on")
+    side: Annotated[int, Field(ge=8)] | None = Field(description="pixels that images are resized to")
+    train_samples: Count | None = Field(description="training samples drawn (null: all)")
+    test_samples: Count | None = Field(description="test samples drawn (null: all)")
+    network: Literal["vgg4", "lenet", "resnet20", "vgg11", "vgg13", "vgg16", "alexnet", "bert-medium"] = Field(
+        description="architecture"
+    )
+    weights: Literal["scratch", "pretrained"] = Field(description="weights at the start: drawn, or published ones")
     label_noise: Share = Field(description="share of the training labels that are reset at random")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(description="the only source of randomness")
     epochs: Annotated[int, Field(ge=3)] = Field(description="epochs of training")
@@ -37,18 +51,18 @@ class Experiment(BaseModel):
     # extract
     samples: Count = Field(description="test samples whose interactions are extracted")
     players: Annotated[int, Field(ge=2, le=24)] = Field(description="input variables n of each sample")
-    grid: Annotated[int, Field(ge=1)] = Field(description="patches along a side of the image")
-    margin: Annotated[int, Field(ge=0)] = Field(description="rows and columns of patches at the edge never drawn")
+    grid: Annotated[int, Field(ge=1)] | None = Field(description="patches along a side of the image")
+    margin: Annotated[int, Field(ge=0)] | None = Field(
+        description="rows and columns of patches at the edge never drawn"
+    )
     tau: Share = Field(description="τ: salient interactions are stronger, share of the mean |v(x) − v(x_∅)|")
     zeta: Share = Field(description="ζ: noise δ that may be removed from v, share of the mean |v(x) − v(x_∅)|")
     gap: Annotated[float, Field(ge=1e-9, lt=1)] = Field(description="certified relative gap to the sparsest, at most")
     # inject
     parameter_noise: tuple[Positive, ...] = Field(
-        min_length=1, description="σ of the noise on the parameters, % of each tensor's standard deviation"
+        description="σ of the noise on the parameters, % of each tensor's standard deviation"
     )
-    input_noise: tuple[Positive, ...] = Field(
-        min_length=1, description="σ of the FGSM perturbation, 1/256 of the range of pixels"
-    )
+    input_noise: tuple[Positive, ...] = Field(description="σ of the FGSM perturbation, 1/256 of the range of pixels")
     # disentangle
     reference: Literal["self", "converged"] = Field(
         description="I* of the decay: of the network analysed (self) or of timepoint D (converged)"
@@ -60,6 +74,24 @@ class Experiment(BaseModel):
     def model_post_init(self, _) -> None:
         if self.alpha_range[0] >= self.alpha_range[1]:
             raise ValueError(f"alpha_range = {list(self.alpha_range)}: allowed is the least α, then a greater one")
+        if self.weights == "pretrained" and self.network != "bert-medium":
+            raise ValueError(
+                f"weights = 'pretrained': allowed is scratch; {self.network} has no published weights here"
+            )
+        if self.network == "bert-medium":
+            for field in ("side", "grid", "margin"):
+                if getattr(self, field) is not None:
+                    raise ValueError(
+                        f"{field} = {getattr(self, field)}: allowed is null, for bert-medium takes sentences"
+                    )
+            if self.input_noise:
+                raise ValueError(
+                    f"input_noise = {list(self.input_noise)}: allowed is [], for words cannot be moved by σ"
+                )
+            return
+        for field in ("side", "grid", "margin"):
+            if getattr(self, field) is None:
+                raise ValueError(f"{field} = null: allowed is a number, for {self.network} takes images")
         inside = max(self.grid - 2 * self.margin, 0) ** 2
         if self.players > inside:
             raise ValueError(
@@ -112,7 +144,7 @@ def settings(experiment: Experiment, *fields: str) -> list[tuple[str, object, st
 
 def _read(params: Path) -> dict:
     content = yaml.safe_load(params.read_text(encoding="utf-8"))
-    allowed = {"run", "device", "experiments"}
+    allowed = {"run", "device", "common", "experiments"}
     if not isinstance(content, dict) or set(content) != allowed:
         found = sorted(content) if isinstance(content, dict) else content
         raise ValueError(f"{params.name}: top level is {found}: allowed are exactly {sorted(allowed)}")
@@ -131,7 +163,7 @@ def _check(name: str, block: dict, source: str) -> Experiment:
             elif fault["type"] == "missing":
                 faults.append(f"{field}: missing ({Experiment.model_fields[field].description})")
             else:
-                faults.append(f"{field} = {fault['input']!r}: {fault['msg'].lower()}")
+                faults.append(f"{field} = {fault['input']!r}: {fault['msg'].removeprefix('Value error, ').lower()}")
     except ValueError as error:
         faults = [str(error)]
     raise ValueError("\n".join(f"{source}: experiments.{name}.{fault}" for fault in faults))

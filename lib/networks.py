@@ -3,21 +3,30 @@
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
+import torchvision
+from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn.functional import pad, relu
 
 from lib.randomness import derived_seed
+from lib.text import MASK, PAD
+
+BERT_MEDIUM = "google/bert_uncased_L-8_H-512_A-8"  # at the Hugging Face hub (Turc et al. 2019)
 
 
 class Cut(nn.Module):
-    """A network as two parts: `stem` makes the features that are masked, `head` makes the logits from them."""
+    """A network as two parts: `stem` makes the features that are masked, `head` makes the logits from them.
 
-    def __init__(self, stem: nn.Module, head: nn.Module):
+    A masked feature takes the value `baseline`.
+    """
+
+    def __init__(self, stem: nn.Module, head: nn.Module, baseline: float = 0.0):
         super().__init__()
         self.stem = stem
         self.head = head
+        self.baseline = baseline
 
-    def forward(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch classes"]:
+    def forward(self, x: Float[Tensor, "batch ..."] | Int[Tensor, "batch length"]) -> Float[Tensor, "batch classes"]:
         return self.head(self.stem(x))
 
 
@@ -33,21 +42,162 @@ def choose_device(name: str) -> torch.device:
     raise ValueError(f"device = {name!r}: allowed are auto, cpu ({gpus})")
 
 
-def build(name: str, channels: int, classes: int, seed: int) -> Cut:
-    """The network `name` with weights drawn by the seed, on the CPU. Raises ValueError for an unknown name."""
+def full_precision():
+    """A context, or a decorator, in which cuDNN computes in full single precision and the same way each time."""
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+
+
+def build(name: str, shape: tuple[int, ...], classes: int, seed: int, weights: str = "scratch") -> Cut:
+    """The network `name` for samples of `shape`, on the CPU: (channels, side, side) of images, (length,) of sentences.
+
+    Its weights are drawn by the seed; `weights="pretrained"` takes published ones where they exist, with a new last
+    layer. Raises ValueError for a name, a shape or weights that are not to be had.
+    """
     if name not in ARCHITECTURES:
         raise ValueError(f"network = {name!r}: allowed are {', '.join(ARCHITECTURES)}")
+    if weights not in ("scratch", "pretrained") or weights == "pretrained" and name != "bert-medium":
+        raise ValueError(f"weights = {weights!r}: allowed are scratch, and pretrained for bert-medium")
+    least, takes = LEAST_SIDE.get(name), "sentences" if name == "bert-medium" else "images"
+    if takes != ("images" if len(shape) == 3 else "sentences"):
+        raise ValueError(f"network = {name!r} takes {takes}: the samples have the shape {shape}")
+    if least and shape[1] < least:
+        raise ValueError(f"side = {shape[1]}: {name} allows {least} or more")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(seed, "weights"))
-        network = ARCHITECTURES[name](channels, classes)
+        network = bert_medium(classes, weights) if takes == "sentences" else ARCHITECTURES[name](shape, classes)
     return network.to(memory_format=torch.channels_last)  # twice as fast on a CPU
 
 
-def vgg4(channels: int, classes: int) -> Cut:
+def vgg4(shape: tuple[int, ...], classes: int) -> Cut:
     """A VGG of four convolutions for 32×32 images, cut after its 2nd ReLU (16 channels, 32×32) like the larger ones."""
-    stem = [*_convolution(channels, 16), *_convolution(16, 16)]
+    stem = [*_convolution(shape[0], 16), *_convolution(16, 16)]
     head = [nn.MaxPool2d(2), *_convolution(16, 32), nn.MaxPool2d(2), *_convolution(32, 32), nn.MaxPool2d(2)]
-    return Cut(nn.Sequential(*stem), nn.Sequential(*head, nn.Flatten(), nn.Linear(32 * 4 * 4, classes)))
+    last = nn.Linear(32 * (shape[1] // 8) ** 2, classes)
+    return Cut(nn.Sequential(*stem), nn.Sequential(*head, nn.Flatten(), last))
+
+
+def lenet(shape: tuple[int, ...], classes: int) -> Cut:
+    """LeNet-5 (LeCun et al. 1998), 61,706 parameters on 32×32 grey images; cut after its 1st ReLU (6 channels, 28×28).
+
+    Choices, where the published shape has had its day: ReLU for tanh, max pooling, every feature map of the second
+    convolution sees all of the first, a linear layer last; for larger images the first linear layer takes what is
+    left of them (16 channels, 53×53 of 224×224).
+    """
+    left = ((shape[1] - 4) // 2 - 4) // 2
+    stem = nn.Sequential(nn.Conv2d(shape[0], 6, 5), nn.ReLU())
+    convolution = [nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
+    linear = [nn.Linear(16 * left * left, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, classes)]
+    return Cut(stem, nn.Sequential(*convolution, *linear))
+
+
+class Block(nn.Module):
+    """Two convolutions and a shortcut without parameters: every second pixel, new channels zero (option A)."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.stride = outputs // inputs
+        self.new = outputs - inputs
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, self.stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Float[Tensor, "batch inputs h w"]) -> Float[Tensor, "batch outputs h2 w2"]:
+        shortcut = pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.new // 2, self.new - self.new // 2))
+        return relu(self.bn2(self.conv2(relu(self.bn1(self.conv1(x))))) + shortcut)
+
+
+def resnet20(shape: tuple[int, ...], classes: int) -> Cut:
+    """ResNet-20 for small images (He et al. 2016, Section 4.2), 0.27 million parameters.
+
+    Choice: cut after its 1st ReLU (16 channels, as wide as the image).
+    """
+    stem = nn.Sequential(nn.Conv2d(shape[0], 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU())
+    widths = [16, 16, 16, 16, 32, 32, 32, 64, 64, 64]
+    blocks = [Block(inputs, outputs) for inputs, outputs in zip(widths, widths[1:], strict=False)]
+    network = Cut(stem, nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, classes)))
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    return network
+
+
+class Normalise(nn.Module):
+    """Pixels in [0, 1] to the scale torchvision's networks are made for: ImageNet's mean 0, standard deviation 1."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None], persistent=False)
+        self.register_buffer("deviation", torch.tensor([0.229, 0.224, 0.225])[:, None, None], persistent=False)
+
+    def forward(self, x: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch 3 h w"]:
+        return (x - self.mean) / self.deviation
+
+
+def torchvision_network(name: str, relu_of_cut: int) -> Callable[[tuple[int, ...], int], Cut]:
+    """AlexNet or a VGG without batch norm, as torchvision has them, cut after a ReLU (1: the first).
+
+    Choice: where a VGG leaves one pixel of an image (32×32), its classifier is one linear layer, as is usual for
+    CIFAR-10; torchvision's own has 120 million parameters for it.
+    """
+
+    def make(shape: tuple[int, ...], classes: int) -> Cut:
+        if shape[0] != 3:
+            raise ValueError(f"network = {name!r} takes images of 3 channels: these have {shape[0]}")
+        whole = torchvision.models.get_model(name, num_classes=classes)
+        layers = list(whole.features)
+        relus = [position for position, layer in enumerate(layers) if isinstance(layer, nn.ReLU)]
+        cut = relus[relu_of_cut - 1] + 1
+        stem = nn.Sequential(Normalise(), *layers[:cut])
+        if name.startswith("vgg") and shape[1] < 64:
+            last = nn.Linear(512, classes)
+            nn.init.normal_(last.weight, 0, 0.01)  # as torchvision's VGG starts its linear layers
+            nn.init.zeros_(last.bias)
+            return Cut(stem, nn.Sequential(*layers[cut:], nn.Flatten(), last))
+        return Cut(stem, nn.Sequential(*layers[cut:], whole.avgpool, nn.Flatten(), whole.classifier))
+
+    return make
+
+
+class Encoder(nn.Module):
+    """A transformers model as a function of token ids (batch, length), of which [PAD] is not attended to."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: Int[Tensor, "batch length"]) -> Float[Tensor, "batch classes"]:
+        attended = ids != PAD
+        length = int(attended.any(0).sum())  # what is padding in all of the batch need not be computed
+        return self.model(input_ids=ids[:, :length], attention_mask=attended[:, :length]).logits
+
+
+def bert_medium(classes: int, weights: str) -> Cut:
+    """BERT-Medium: 8 layers, 512 wide (Turc et al. 2019), and a linear layer on its pooled output.
+
+    The players are words of the input itself: the stem hands the token ids on, a masked one becomes [MASK].
+    """
+    from transformers import BertConfig, BertForSequenceClassification, logging  # seconds to import, for text alone
+
+    if weights == "scratch":
+        config = BertConfig(
+            hidden_size=512,
+            num_hidden_layers=8,
+            num_attention_heads=8,
+            intermediate_size=2048,
+            num_labels=classes,
+            attn_implementation="eager",
+        )
+        return Cut(nn.Identity(), Encoder(BertForSequenceClassification(config)), MASK)
+    logging.set_verbosity_error()  # it would report the new last layer as missing
+    try:
+        model = BertForSequenceClassification.from_pretrained(
+            BERT_MEDIUM, num_labels=classes, attn_implementation="eager"
+        )
+    except OSError as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"weights = 'pretrained': {BERT_MEDIUM}: {reason} Allowed without it is scratch") from None
+    return Cut(nn.Identity(), Encoder(model), MASK)
 
 
 def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
@@ -57,4 +207,14 @@ def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
     return [layer, nn.ReLU()]
 
 
-ARCHITECTURES: dict[str, Callable[[int, int], Cut]] = {"vgg4": vgg4}
+ARCHITECTURES: dict[str, Callable[..., Cut]] = {
+    "vgg4": vgg4,
+    "lenet": lenet,
+    "resnet20": resnet20,
+    "vgg11": torchvision_network("vgg11", relu_of_cut=2),
+    "vgg13": torchvision_network("vgg13", relu_of_cut=2),
+    "vgg16": torchvision_network("vgg16", relu_of_cut=2),
+    "alexnet": torchvision_network("alexnet", relu_of_cut=1),
+    "bert-medium": bert_medium,
+}
+LEAST_SIDE = {"vgg4": 8, "lenet": 16, "resnet20": 8, "vgg11": 32, "vgg13": 32, "vgg16": 32, "alexnet": 63}  # pixels

@@ -9,10 +9,11 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
-from lib.networks import Cut
+from lib.memory import in_parts, part_size
+from lib.networks import Cut, full_precision
 from lib.randomness import generator
 
-STATES = 128  # masked states in a forward pass
+STATES = 128  # masked states in a forward pass, at most
 
 
 def log_odds(logits: Float[Tensor, "*batch classes"], labels: Int64[Tensor, "*batch"]) -> Float64[Tensor, "*batch"]:
@@ -92,19 +93,21 @@ class _Mask:
         return masked.permute(0, *(self.layout.index(axis) + 1 for axis in range(len(self.layout))))
 
 
+@full_precision()
 @torch.no_grad()
 def value_table(
     network: Cut,
     sample: Tensor,
     label: int | Int64[Tensor, ""],
     regions: Bool[Tensor, "players *positions"],
-    baseline: float = 0.0,
+    baseline: float | None = None,
     states: int = STATES,
 ) -> Float64[Tensor, "subsets"]:
     """v(x_S) for every subset S of the players of one sample, on the device of the sample.
 
     `sample` is one input without a batch axis; `regions` are over the trailing axes of the features. The stem
-    runs once, the head on 2**n masked states, `states` at a time, in the precision of the network. Raises
+    runs once, the head on 2**n masked states, `states` at a time (fewer where the memory is short), in the precision
+    of the network. Masked features take the value `baseline` (None: that of the network). Raises
     ValueError if regions don't fit the features or overlap, for a label out of range, and if an output is NaN
     or infinite.
     """
@@ -114,11 +117,13 @@ def value_table(
         raise ValueError(f"regions are over {tuple(regions.shape[1:])}: the features are {tuple(features.shape)}")
     if int(regions.sum(0).max()) > 1:
         raise ValueError("regions overlap: a position belongs to one player at most")
-    mask = _Mask(features, regions, baseline)
+    mask = _Mask(features, regions, network.baseline if baseline is None else baseline)
     label = torch.as_tensor(label, device=features.device)
-    values = torch.empty(2**n, dtype=torch.float64, device=features.device)
-    for subsets in torch.arange(2**n, device=features.device).split(states):
-        values[subsets] = log_odds(network.head(mask(subsets)), label.expand(len(subsets)))
+
+    def outputs(subsets: Tensor) -> Tensor:
+        return log_odds(network.head(mask(subsets)), label.expand(len(subsets)))
+
+    values = in_parts(outputs, torch.arange(2**n, device=features.device), part_size(states, features.numel()))
     if not values.isfinite().all():
         raise ValueError(
             f"the network's output is NaN or infinite on {int((~values.isfinite()).sum())} of {2**n} states"
@@ -131,7 +136,7 @@ def value_tables(
     samples: Tensor,
     labels: Int64[Tensor, "samples"],
     regions: Bool[Tensor, "samples players *positions"],
-    baseline: float = 0.0,
+    baseline: float | None = None,
     states: int = STATES,
 ) -> Float64[Tensor, "samples subsets"]:
     """The value tables of several samples, each with its own players; see `value_table`."""

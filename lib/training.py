@@ -1,7 +1,8 @@
 """Training: SGD with checkpoints on a logarithmic grid, curves of loss and accuracy, and the timepoints A–D."""
 
+import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,14 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from lib.datasets import Data
-from lib.networks import Cut
-from lib.randomness import generator
+from lib.memory import in_parts, part_size
+from lib.networks import Cut, full_precision
+from lib.randomness import derived_seed, generator
 
 SMOOTHING = 5  # epochs in the centred moving average that timepoints are read from
+EVALUATED = 10_000  # training samples, at most, of which the curves are; as many as MNIST and CIFAR-10 have for testing
+PART = 1024  # samples in a forward pass, at most, when evaluating
+COLUMNS = ["epoch", "train_loss", "test_loss", "train_accuracy", "test_accuracy"]
 
 
 def checkpoint_epochs(epochs: int, count: int) -> list[int]:
@@ -28,6 +33,7 @@ def checkpoint_epochs(epochs: int, count: int) -> list[int]:
     return [0, *np.unique(np.geomspace(1, epochs, count - 1).round().astype(int)).tolist()]
 
 
+@full_precision()
 def train(
     network: Cut,
     data: Data,
@@ -44,47 +50,113 @@ def train(
     """Trains `network` on the device it is on, by SGD on the cross-entropy; fills `folder` with checkpoints.
 
     Returns a row an epoch, 0 (untrained) included: epoch, {train,test}_{loss,accuracy}, with losses in nats over
-    the whole of both sets, the training labels as trained on. The order of the samples depends on the seed and
-    the epoch alone. Raises FloatingPointError if the loss is no longer finite.
+    all test samples and over EVALUATED training samples, drawn once, with the labels as trained on. The order of the
+    samples depends on the seed and the epoch alone. On a GPU the forward and backward passes of training are in
+    bfloat16; whatever is measured is in full precision.
+
+    If `folder` has an unfinished training of the same network, data and settings, it goes on after its last epoch,
+    and ends in the same bytes as if it had never stopped; anything else in it is removed. Raises FloatingPointError
+    if the loss is no longer finite.
     """
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.benchmark = False
     device = next(network.parameters()).device
     x_train, y_train, x_test, y_test = (t.to(device) for t in (data.x_train, data.y_train, data.x_test, data.y_test))
-    folder.mkdir(parents=True, exist_ok=True)
+    shown = torch.randperm(len(x_train), generator=generator(seed, "evaluated"))[:EVALUATED].sort().values.to(device)
     kept = set(checkpoint_epochs(epochs, checkpoints))
     optimiser = torch.optim.SGD(network.parameters(), learning_rate, momentum)
-    rows = []
-    for epoch in range(epochs + 1):
+    run = _fingerprint(network, data, epochs, batch_size, learning_rate, momentum, checkpoints, seed, str(device))
+    rows = _resume(folder, run, network, optimiser)
+
+    def line(epoch: int, train_loss: float, test_loss: float, train_accuracy: float, test_accuracy: float) -> str:
+        return (
+            f"epoch {epoch:4d}/{epochs}   loss {train_loss:7.4f} train {test_loss:7.4f} test"
+            f"   accuracy {train_accuracy:6.1%} train {test_accuracy:6.1%} test"
+        )
+
+    for row in rows:
+        if row[0] in kept:
+            report(line(*row))
+    for epoch in range(len(rows), epochs + 1):
         if epoch:
             order = torch.randperm(len(x_train), generator=generator(seed, "order", epoch)).to(device)
-            for batch in order.split(batch_size):
-                optimiser.zero_grad()
-                cross_entropy(network(x_train[batch]), y_train[batch]).backward()
-                optimiser.step()
-        train_loss, train_accuracy = evaluate(network, x_train, y_train)
-        test_loss, test_accuracy = evaluate(network, x_test, y_test)
+            _epoch(
+                network, data, x_train, y_train, order.split(batch_size), optimiser, derived_seed(seed, "drop", epoch)
+            )
+        train_loss, train_accuracy = evaluate(network, data, x_train, y_train, shown)
+        test_loss, test_accuracy = evaluate(network, data, x_test, y_test)
         if not np.isfinite(train_loss):
             raise FloatingPointError(f"the training loss is {train_loss} after epoch {epoch}: lower learning_rate")
         rows.append((epoch, train_loss, test_loss, train_accuracy, test_accuracy))
         if epoch in kept:
             save_checkpoint(network, checkpoint_path(folder, epoch))
-            report(
-                f"epoch {epoch:4d}/{epochs}   loss {train_loss:7.4f} train {test_loss:7.4f} test"
-                f"   accuracy {train_accuracy:6.1%} train {test_accuracy:6.1%} test"
-            )
-    return pd.DataFrame(rows, columns=["epoch", "train_loss", "test_loss", "train_accuracy", "test_accuracy"])
+            report(line(*rows[-1]))
+        state = {"run": run, "rows": rows, "network": network.state_dict(), "optimiser": optimiser.state_dict()}
+        _save(state, folder / "unfinished.pt")
+    (folder / "unfinished.pt").unlink()
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
+def _epoch(
+    network: Cut,
+    data: Data,
+    x: Tensor,
+    y: Tensor,
+    batches: Sequence[Tensor],
+    optimiser: torch.optim.Optimizer,
+    seed: int,
+) -> None:
+    """One pass over the batches; dropout is drawn by the seed, so that an epoch does not depend on those before it."""
+    network.train()
+    with torch.random.fork_rng([x.device] if x.is_cuda else []):
+        torch.manual_seed(seed)
+        for batch in batches:
+            optimiser.zero_grad()
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_cuda):
+                logits = network(data.prepare(x[batch]))
+            cross_entropy(logits.float(), y[batch]).backward()
+            optimiser.step()
+
+
+@full_precision()
 @torch.no_grad()
-def evaluate(network: Cut, x: Tensor, y: Tensor, batch_size: int = 1024) -> tuple[float, float]:
-    """Mean cross-entropy (nats) and accuracy over all samples."""
-    loss = correct = 0.0
-    for inputs, labels in zip(x.split(batch_size), y.split(batch_size), strict=True):
-        logits = network(inputs)
-        loss += cross_entropy(logits.double(), labels, reduction="sum").item()
-        correct += (logits.argmax(1) == labels).sum().item()
-    return loss / len(y), correct / len(y)
+def evaluate(network: Cut, data: Data, x: Tensor, y: Tensor, index: Tensor | None = None) -> tuple[float, float]:
+    """Mean cross-entropy (nats) and accuracy over stored samples (those of `index`), which `data` prepares.
+
+    Leaves the network in evaluation mode.
+    """
+    network.eval()
+    index = torch.arange(len(y), device=x.device) if index is None else index
+
+    def sums(part: Tensor) -> Tensor:
+        logits = network(data.prepare(x[part])).double()
+        loss = cross_entropy(logits, y[part], reduction="sum")
+        return torch.stack([loss, (logits.argmax(1) == y[part]).sum()])[None]
+
+    size = part_size(PART, int(np.prod(data.shape)), budget=2**22)
+    loss, correct = (in_parts(sums, index, size).sum(0) / len(index)).tolist()
+    return loss, correct
+
+
+def _resume(folder: Path, run: str, network: Cut, optimiser: torch.optim.Optimizer) -> list[tuple]:
+    """The rows of an unfinished training, with the network and the optimiser as they were; else an empty folder."""
+    path = folder / "unfinished.pt"
+    if path.exists():
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if state["run"] == run:
+            network.load_state_dict(state["network"])
+            optimiser.load_state_dict(state["optimiser"])
+            return state["rows"]
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in [*folder.glob("epoch-*"), *folder.glob("unfinished*")]:
+        file.unlink()
+    return []
+
+
+def _fingerprint(network: Cut, data: Data, *settings: object) -> str:
+    """A hash of all that a training depends on: weights at its start, data, settings, this file and torch."""
+    digest = hashlib.sha256(repr((settings, torch.__version__, data.side)).encode() + Path(__file__).read_bytes())
+    for tensor in (data.x_train, data.y_train, data.x_test, data.y_test, *network.state_dict().values()):
+        digest.update(tensor.detach().cpu().contiguous().numpy())
+    return digest.hexdigest()
 
 
 def checkpoint_path(folder: Path, epoch: int) -> Path:
@@ -93,8 +165,12 @@ def checkpoint_path(folder: Path, epoch: int) -> Path:
 
 def save_checkpoint(network: Cut, path: Path) -> None:
     """Writes the weights; the file is either whole or absent."""
+    _save(network.state_dict(), path)
+
+
+def _save(state: dict, path: Path) -> None:
     partial = path.with_suffix(".partial")
-    torch.save(network.state_dict(), partial)
+    torch.save(state, partial)
     os.replace(partial, path)
 
 

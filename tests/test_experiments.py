@@ -8,7 +8,7 @@ import nbformat
 import pytest
 import yaml
 
-from lib import datasets, experiments, networks
+from lib import experiments, networks, readers
 from lib.experiments import ROOT, Experiment
 
 
@@ -28,9 +28,31 @@ def params(tmp_path):
 def test_every_block_is_valid_and_every_name_has_code():
     for name in yaml.safe_load(experiments.PARAMS.read_text())["experiments"]:
         experiments.load(name)
-    allowed = {field: Experiment.model_fields[field].annotation.__args__ for field in ("dataset", "network")}
-    assert set(allowed["dataset"]) == set(datasets.ARRAYS)
-    assert set(allowed["network"]) == set(networks.ARCHITECTURES)
+    assert set(experiments.DATASETS) == set(readers.SETS)
+    assert set(Experiment.model_fields["network"].annotation.__args__) == set(networks.ARCHITECTURES)
+
+
+def test_the_experiments_of_the_paper_are_there():
+    """The union of Section 2.2.1 and Appendix I.1: data, network, share of labels reset, pixels."""
+    blocks = yaml.safe_load(experiments.PARAMS.read_text())["experiments"]
+    found = {name: (b["dataset"], b["network"], b["label_noise"], b["side"]) for name, b in blocks.items()}
+    assert found == {
+        "digits-vgg": ("digits", "vgg4", 0.05, 32),
+        "mnist-lenet": ("mnist", "lenet", 0.01, 32),
+        "mnist-resnet20": ("mnist", "resnet20", 0.01, 32),
+        "cifar10-vgg11": ("cifar10", "vgg11", 0.01, 32),
+        "cifar10-vgg16": ("cifar10", "vgg16", 0.01, 32),
+        "cub-alexnet": ("cub", "alexnet", 0.05, 224),
+        "cub-vgg13": ("cub", "vgg13", 0.05, 224),
+        "cub-vgg16": ("cub", "vgg16", 0.05, 224),
+        "tinyimagenet-alexnet": ("tiny-imagenet", "alexnet", 0, 224),
+        "tinyimagenet-vgg16": ("tiny-imagenet", "vgg16", 0, 224),
+        "tinyimagenet-lenet": ("tiny-imagenet", "lenet", 0, 224),
+        "sst2-bert-medium": ("sst2", "bert-medium", 0, None),
+    }
+    for name, block in blocks.items():
+        assert (block["samples"], block["players"], block["tau"], block["zeta"]) == (50, 10, 0.02, 0.02), name
+    assert experiments.running() == ["digits-vgg"]
 
 
 @pytest.mark.parametrize(
@@ -47,6 +69,13 @@ def test_every_block_is_valid_and_every_name_has_code():
         ({"parameter_noise": [1, -1]}, ["parameter_noise.1 = -1", "greater than 0"]),
         ({"samples": 0}, ["samples = 0", "greater than or equal to 1"]),
         ({"samples": "many"}, ["samples = 'many'", "integer"]),
+        ({"side": None}, ["side = null", "vgg4 takes images"]),
+        ({"weights": "pretrained"}, ["weights = 'pretrained'", "scratch"]),
+        ({"network": "bert-medium"}, ["side = 32", "null", "takes sentences"]),
+        (
+            {"network": "bert-medium", "side": None, "grid": None, "margin": None},
+            ["input_noise = [2.0, 4.0, 8.0, 16.0]", "allowed is []"],
+        ),
     ],
 )
 def test_a_wrong_parameter_is_named_with_its_value_and_what_is_allowed(params, change, words):
@@ -67,7 +96,7 @@ def test_a_missing_parameter_is_named(params):
 
 
 def test_an_unknown_experiment_is_named():
-    with pytest.raises(ValueError, match="experiment = 'digits': allowed are digits-vgg"):
+    with pytest.raises(ValueError, match="experiment = 'digits': allowed are digits-vgg, mnist-lenet"):
         experiments.load("digits")
 
 
@@ -96,8 +125,8 @@ def test_stages_depend_on_the_parameters_that_their_notebooks_show():
 
 
 def test_stages_depend_on_every_file_of_lib_that_their_notebooks_compute_with():
-    """Down the imports, from the notebook on; files that only draw or describe may change without retraining."""
-    harmless = {"experiments", "notebook", "plots", "report", "tables"}
+    """Down the imports, from the notebook on; files that only draw, describe or fetch what is verified may change."""
+    harmless = {"downloads", "experiments", "notebook", "plots", "report", "tables"}
 
     def imports(code):
         for node in ast.walk(ast.parse(code)):

@@ -9,7 +9,7 @@ from lib.players import log_odds
 
 @pytest.fixture
 def network():
-    return networks.build("vgg4", 1, 10, seed=0).double()
+    return networks.build("vgg4", (1, 32, 32), 10, seed=0).double()
 
 
 def test_parameter_noise_is_a_share_of_each_tensors_spread(network):

@@ -10,7 +10,7 @@ from lib.networks import Cut
 
 @pytest.fixture(scope="module")
 def network():
-    return networks.build("vgg4", 1, 10, seed=0).eval()
+    return networks.build("vgg4", (1, 32, 32), 10, seed=0).eval()
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_wrong_regions_and_outputs_are_refused(network, sample):
         players.value_table(network, sample, 0, players.patch_regions(torch.tensor([9]), (16, 16)))
     with pytest.raises(ValueError, match="overlap"):
         players.value_table(network, sample, 0, players.patch_regions(torch.tensor([9, 9]), (32, 32)))
-    broken = networks.build("vgg4", 1, 10, seed=0)
+    broken = networks.build("vgg4", (1, 32, 32), 10, seed=0)
     broken.head[-1].bias.data[0] = torch.nan
     with pytest.raises(ValueError, match="NaN or infinite on 2 of 2 states"):
         players.value_table(broken, sample, 0, players.patch_regions(torch.tensor([9]), (32, 32)))

@@ -9,8 +9,8 @@ from lib import datasets, networks, training
 
 
 def small(tmp_path, seed=0, learning_rate=0.05):
-    data = datasets.load("digits", 0.05, seed)
-    network = networks.build("vgg4", 1, 10, seed)
+    data = datasets.load("digits", 32, 0.05, seed)
+    network = networks.build("vgg4", data.shape, 10, seed)
     curves = training.train(
         network, data, tmp_path, epochs=3, batch_size=100, learning_rate=learning_rate, momentum=0.9,
         checkpoints=5, seed=seed, report=lambda line: None,
@@ -31,14 +31,16 @@ def test_training_again_gives_the_same_bytes_and_another_seed_others(tmp_path):
 
 def test_a_checkpoint_is_the_network_and_the_curve_is_of_it(tmp_path):
     network, curves = small(tmp_path)
-    data = datasets.load("digits", 0.05, 0)
-    again = training.load_checkpoint(networks.build("vgg4", 1, 10, seed=9), training.checkpoint_path(tmp_path, 3))
+    data = datasets.load("digits", 32, 0.05, 0)
+    again = training.load_checkpoint(
+        networks.build("vgg4", data.shape, 10, seed=9), training.checkpoint_path(tmp_path, 3)
+    )
     for a, b in zip(network.parameters(), again.parameters(), strict=True):
         assert torch.equal(a, b)
-    loss, accuracy = training.evaluate(again, data.x_test, data.y_test)
+    loss, accuracy = training.evaluate(again, data, data.x_test, data.y_test)
     last = curves.iloc[-1]
     assert (last.epoch, last.test_loss, last.test_accuracy) == (3, pytest.approx(loss), pytest.approx(accuracy))
-    untrained = training.evaluate(networks.build("vgg4", 1, 10, seed=0), data.x_test, data.y_test)
+    untrained = training.evaluate(networks.build("vgg4", data.shape, 10, seed=0), data, data.x_test, data.y_test)
     assert curves.iloc[0].test_loss == pytest.approx(untrained[0])
     assert curves["train_loss"].iloc[-1] < curves["train_loss"].iloc[0]
 

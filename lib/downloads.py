@@ -1,0 +1,155 @@
+"""Downloads: the publishers' archives, fetched once, verified and unpacked into downloads/.
+
+A set whose files are there is never fetched again, however they came there. COMPANION_DOWNLOADS names another folder.
+"""
+
+import gzip
+import hashlib
+import os
+import shutil
+import tarfile
+import urllib.error
+import urllib.request
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from torchvision.datasets import CIFAR10, MNIST
+from tqdm import tqdm
+
+from lib.experiments import ROOT
+
+TIMEOUT = 30  # seconds without an answer after which a mirror is given up
+BLOCK = 2**20  # bytes
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file at its publisher's, and what it becomes; paths are below the folder of downloads."""
+
+    path: str  # where the archive is put
+    holds: str  # the file or folder that unpacking it makes
+    md5: str
+    mirrors: tuple[str, ...]
+
+
+_CALTECH = "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz"
+_GLUE = "https://dl.fbaipublicfiles.com/glue/data/SST-2.zip"
+_HUB = "https://huggingface.co/google-bert/bert-base-uncased/resolve/main/vocab.txt"
+_HUB_BEFORE = "https://s3.amazonaws.com/models.huggingface.co/bert/bert-base-uncased-vocab.txt"
+ARCHIVES = {
+    "mnist": [
+        Archive(f"mnist/MNIST/raw/{name}", f"mnist/MNIST/raw/{name[:-3]}", md5, tuple(m + name for m in MNIST.mirrors))
+        for name, md5 in MNIST.resources
+    ],
+    "cifar10": [
+        Archive(f"cifar10/{CIFAR10.filename}", f"cifar10/{CIFAR10.base_folder}", CIFAR10.tgz_md5, (CIFAR10.url,))
+    ],
+    "cub": [Archive("cub/CUB_200_2011.tgz", "cub/CUB_200_2011", "97eceeb196236b17998738112f37df78", (_CALTECH,))],
+    "tiny-imagenet": [
+        Archive(
+            "tiny-imagenet/tiny-imagenet-200.zip",
+            "tiny-imagenet/tiny-imagenet-200",
+            "90528d7ca1a48142e341f4ef8d21d0de",
+            (
+                "http://cs231n.stanford.edu/tiny-imagenet-200.zip",
+                "https://image-net.org/data/tiny-imagenet-200.zip",
+            ),
+        )
+    ],
+    "sst2": [Archive("sst2/SST-2.zip", "sst2/SST-2", "9f81648d4199384278b86e315dac217c", (_GLUE,))],
+    "bert": [Archive("bert/vocab.txt", "bert/vocab.txt", "64800d5d8528ce344256daf115d4965e", (_HUB, _HUB_BEFORE))],
+}
+
+
+def folder() -> Path:
+    """Where downloads are: the COMPANION_DOWNLOADS variable, else downloads/ of the repository."""
+    return Path(os.environ.get("COMPANION_DOWNLOADS") or ROOT / "downloads")
+
+
+def fetch(name: str) -> Path:
+    """The folder of the set `name`, with its archives fetched, verified and unpacked where they are not yet.
+
+    Raises OSError, one line, where an archive cannot be had; it says which file to put where.
+    """
+    for archive in ARCHIVES[name]:
+        if not (folder() / archive.holds).exists():
+            _unpack(_archive(archive), folder() / archive.holds)
+    return folder() / name
+
+
+def _archive(archive: Archive) -> Path:
+    """The archive, whole and verified: as it lies there, or from the first mirror that has it."""
+    path = folder() / archive.path
+    if path.exists():
+        if _md5(path) != archive.md5:
+            raise OSError(f"{path} has the md5 {_md5(path)}, expected is {archive.md5}: remove it, or put a whole one")
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    reasons = []
+    for url in archive.mirrors:
+        try:
+            _continue(url, partial)
+        except (urllib.error.URLError, OSError) as error:  # a later attempt goes on from what has arrived
+            reasons.append(f"{url}: {getattr(error, 'reason', None) or error}")
+            continue
+        if (found := _md5(partial)) == archive.md5:
+            os.replace(partial, path)
+            return path
+        partial.unlink()
+        reasons.append(f"{url}: has the md5 {found}, expected is {archive.md5}")
+    raise OSError(f"{path.name} could not be downloaded ({'; '.join(reasons)}): put it at {path}")
+
+
+def _continue(url: str, partial: Path) -> None:
+    """Appends to `partial` what of the file at `url` is not in it yet."""
+    have = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        answer = urllib.request.urlopen(request, timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code == 416:  # nothing is left to send: the md5 decides
+            return
+        raise
+    with answer:
+        have = have if answer.status == 206 else 0  # a server that cannot resume sends all of it
+        left = answer.headers.get("Content-Length")
+        total = have + int(left) if left else None
+        with open(partial, "ab" if have else "wb") as file, _progress(partial, have, total) as bar:
+            while block := answer.read(BLOCK):
+                file.write(block)
+                bar.update(len(block))
+        if total and partial.stat().st_size < total:
+            raise OSError(f"the connection ended after {partial.stat().st_size:,} of {total:,} bytes")
+
+
+def _progress(partial: Path, have: int, total: int | None) -> tqdm:
+    return tqdm(desc=partial.stem, initial=have, total=total, unit="B", unit_scale=True, unit_divisor=1024)
+
+
+def _unpack(archive: Path, target: Path) -> None:
+    """Makes `target`, whole or not at all, from the archive that holds it."""
+    if archive == target:
+        return
+    partial = target.with_name(f"{target.name}.unpacking")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        if archive.name.endswith((".tgz", ".tar.gz")):
+            with tarfile.open(archive) as tar:
+                tar.extractall(partial, filter="data")
+        elif archive.suffix == ".zip":
+            with zipfile.ZipFile(archive) as zipped:
+                zipped.extractall(partial)
+        else:
+            with gzip.open(archive) as packed, open(partial / target.name, "wb") as file:
+                shutil.copyfileobj(packed, file)
+        os.replace(partial / target.name, target)
+    finally:
+        shutil.rmtree(partial)
+
+
+def _md5(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
