@@ -52,9 +52,9 @@ def draw_words(
 ) -> tuple[Int64[Tensor, "samples"], Int64[Tensor, "samples length"], list[list[str]], int]:
     """Sentences drawn by the seed, and `players` meaningful words drawn for each.
 
-    `vocabulary` has the piece of each id. Returns the indices of the sentences, ascending; for each of its pieces the player it belongs to, −1 for none;
-    the players' words, in the order of the sentence; and how many sentences were skipped on the way, for they have
-    fewer such words. Raises ValueError if no sentence has enough.
+    `vocabulary` has the piece of each id. Returns the indices of the sentences, ascending; for each of their pieces the
+    player it belongs to, −1 for none; the players' words, in the order of the sentence; and how many sentences were
+    skipped on the way, for they have fewer such words. Raises ValueError if no sentence has enough.
     """
     draw = generator(seed, "samples")
     chosen, skipped = {}, 0
