@@ -21,6 +21,8 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from lib import subsets
+from lib.subsets import superset_zeta as superset_sums
+from lib.subsets import zeta as subset_sums
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,11 @@ class Program:
     ) -> tuple[Float64[Tensor, " samples"], Float64[Tensor, "samples subsets"]]:
         """The dual's objective at p scaled to be feasible, less all that rounding may add; and that p.
 
-        A sum in two matrix products of 2**(n/2) terms is wrong by at most as many units in the last place of
-        the sum of the absolute values.
+        A product with a matrix of k rows is wrong by at most k units in the last place of the sum of the absolute
+        values, and the transforms are some such products, one after the other.
         """
         n, eps = p.shape[-1].bit_length() - 1, torch.finfo(p.dtype).eps
-        rounding = 2.0 ** (n - n // 2) * eps
+        rounding = eps * sum(2**players for players in subsets.blocks(n))
         q = torch.stack([p, -subset_sums(p)], 1)
         slack = torch.stack([torch.zeros_like(p), rounding * subset_sums(p.abs())], 1)
         reach = (torch.stack([q, -q], 2) + slack[:, :, None]) / self.costs
@@ -109,30 +111,6 @@ class Solution:
         self.bound[k] = torch.where(better_p, bound, self.bound[k])
         self.iterations[k] = iteration
         return self.objective[k] - self.bound[k]
-
-
-def subset_sums(x: Float64[Tensor, "*batch subsets"]) -> Float64[Tensor, "*batch subsets"]:
-    """Z x, the sums over the subsets of each subset, as products with two small zero-one matrices."""
-    return _sums(x, superset=False)
-
-
-def superset_sums(x: Float64[Tensor, "*batch subsets"]) -> Float64[Tensor, "*batch subsets"]:
-    """Zᵀ x, the sums over the supersets of each subset."""
-    return _sums(x, superset=True)
-
-
-def _sums(x: Tensor, superset: bool) -> Tensor:
-    n = x.shape[-1].bit_length() - 1
-    low, high = (_zeta_matrix(k, superset, x.device) for k in (n // 2, n - n // 2))
-    blocks = x.reshape(*x.shape[:-1], high.shape[0], low.shape[0])
-    return (high @ (blocks @ low.mT)).reshape(x.shape)
-
-
-@functools.lru_cache(maxsize=64)
-def _zeta_matrix(n: int, superset: bool, device: torch.device) -> Tensor:
-    s = torch.arange(2**n, device=device)
-    inside = (s[:, None] & s) == (s[:, None] if superset else s)
-    return inside.to(torch.float64)
 
 
 def combine(unknowns: Float64[Tensor, "samples 3 subsets"]) -> Float64[Tensor, "samples subsets"]:
