@@ -1,11 +1,19 @@
 """Training: the grid of checkpoints, the same bytes again, and timepoints on curves drawn by hand."""
 
+import signal
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 from lib import datasets, networks, training
+from lib.experiments import ROOT
+from lib.networks import Cut
 
 
 def small(tmp_path, seed=0, learning_rate=0.05):
@@ -72,3 +80,91 @@ def test_timepoints_stay_apart_where_nothing_overfits():
     assert training.timepoints(curves, [0, 1, 2, 3]) == {"A": 0, "B": 1, "C": 2, "D": 3}
     with pytest.raises(ValueError, match="need at least 4"):
         training.timepoints(curves, [0, 1, 3])
+
+
+def droppy(folder, report=print, epochs=5, seed=0):
+    """A training with all that has a state: momentum, batch norm, dropout."""
+    data = datasets.load("digits", 8, 0.05, seed, train_samples=200, test_samples=50)
+    torch.manual_seed(seed)
+    stem = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
+    network = Cut(stem, nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(144, 10)))
+    torch.manual_seed(hash(str(folder)) % 1000)  # the global stream is none of a training's
+    return training.train(
+        network, data, folder, epochs=epochs, batch_size=32, learning_rate=0.05, momentum=0.9, checkpoints=4,
+        seed=seed, report=report,
+    )  # fmt: skip
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_training_killed_at_any_epoch_ends_in_the_same_bytes(tmp_path):
+    lines = []
+    curves = droppy(tmp_path / "whole", lines.append)
+    assert sorted(contents(tmp_path / "whole")) == [f"epoch-{epoch:05d}.pt" for epoch in (0, 1, 2, 5)]
+    for stopped in range(len(lines)):
+
+        def stop(line, expected=lines[stopped]):
+            if line == expected:
+                raise KeyboardInterrupt
+
+        folder, again = tmp_path / str(stopped), []
+        with pytest.raises(KeyboardInterrupt):
+            droppy(folder, stop)
+        pd.testing.assert_frame_equal(droppy(folder, again.append), curves, check_exact=True)
+        assert again == lines
+        assert contents(folder) == contents(tmp_path / "whole")
+
+
+def test_a_training_whose_process_is_killed_goes_on(tmp_path):
+    script = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from tests.test_training import droppy\n"
+        "droppy(Path(sys.argv[1]), lambda line: line.startswith('epoch    2') and os.kill(os.getpid(), signal.SIGKILL))"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / "killed")], cwd=ROOT)
+    assert killed.returncode == -signal.SIGKILL
+    assert "unfinished.pt" in contents(tmp_path / "killed")
+    once = time.time_ns()
+    curves = droppy(tmp_path / "killed")
+    assert (tmp_path / "killed" / "epoch-00001.pt").stat().st_mtime_ns < once, "it was not trained again"
+    pd.testing.assert_frame_equal(curves, droppy(tmp_path / "whole"), check_exact=True)
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+
+
+def test_a_training_of_another_setting_starts_anew(tmp_path):
+    def stop(line):
+        if line.startswith("epoch    3"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        droppy(tmp_path / "a", stop, epochs=9)
+    droppy(tmp_path / "a", seed=1)
+    droppy(tmp_path / "b", seed=1)
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_parts_that_do_not_fit_the_memory_leave_the_evaluation_as_it_is(monkeypatch):
+    data = datasets.load("digits", 32)
+    network = networks.build("vgg4", data.shape, 10, seed=0)
+    loss, accuracy = training.evaluate(network, data, data.x_test, data.y_test)
+    forward = network.stem.forward
+
+    def short_of_memory(x):
+        if len(x) > 100:
+            raise torch.OutOfMemoryError
+        return forward(x)
+
+    monkeypatch.setattr(network.stem, "forward", short_of_memory)
+    assert training.evaluate(network, data, data.x_test, data.y_test) == (pytest.approx(loss, rel=1e-6), accuracy)
+
+
+def test_the_curves_of_a_large_set_are_of_a_fixed_draw(tmp_path, monkeypatch):
+    whole = droppy(tmp_path / "a")
+    monkeypatch.setattr(training, "EVALUATED", 50)
+    some = droppy(tmp_path / "b")
+    assert whole["test_loss"].equals(some["test_loss"])
+    assert (whole["train_loss"] != some["train_loss"]).all()
+    assert (some["train_accuracy"] * 50 % 1).abs().max() < 1e-9

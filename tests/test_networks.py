@@ -1,0 +1,131 @@
+"""Architectures: their published sizes, where they are cut, and how they are drawn."""
+
+import pytest
+import torch
+from torch import nn
+from transformers import BertForSequenceClassification
+
+from lib import networks
+
+SMALL, LARGE = (3, 32, 32), (3, 224, 224)
+
+
+def count(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "classes", "published"),
+    [
+        ("lenet", (1, 32, 32), 10, 61_706),  # LeNet-5 with every map of its second convolution connected
+        ("resnet20", SMALL, 10, 269_722),  # "0.27M" (He et al. 2016, Table 6); option A adds none
+        ("vgg11", LARGE, 1000, 132_863_336),  # torchvision's documentation, as for the next three
+        ("vgg13", LARGE, 1000, 133_047_848),
+        ("vgg16", LARGE, 1000, 138_357_544),
+        ("alexnet", LARGE, 1000, 61_100_840),
+        ("bert-medium", (128,), 2, 41_373_184 + 2 * 512 + 2),  # "41.4M" (Turc et al. 2019) and the last layer
+    ],
+)
+def test_parameters_are_as_many_as_published(name, shape, classes, published):
+    assert count(networks.build(name, shape, classes, seed=0)) == published
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "features", "relus"),
+    [
+        ("vgg4", (1, 32, 32), (16, 32, 32), 2),
+        ("lenet", (1, 32, 32), (6, 28, 28), 1),
+        ("lenet", LARGE, (6, 220, 220), 1),
+        ("resnet20", (1, 32, 32), (16, 32, 32), 1),
+        ("vgg11", SMALL, (128, 16, 16), 2),
+        ("vgg13", SMALL, (64, 32, 32), 2),
+        ("vgg16", SMALL, (64, 32, 32), 2),
+        ("vgg16", LARGE, (64, 224, 224), 2),
+        ("alexnet", LARGE, (64, 55, 55), 1),
+    ],
+)
+def test_images_are_cut_after_the_relu_that_the_paper_names(name, shape, features, relus):
+    network = networks.build(name, shape, 10, seed=0).eval()
+    x = torch.rand(1, *shape)
+    with torch.no_grad():
+        cut = network.stem(x)
+        before = cut.clone()
+        logits = network.head(cut)
+    assert cut.shape == (1, *features) and cut.min() == 0 and logits.shape == (1, 10)
+    assert torch.equal(cut, before), "the head leaves the masked features as they are"
+    assert sum(isinstance(layer, nn.ReLU) for layer in network.stem.modules()) == relus
+    assert isinstance(list(network.stem.modules())[-1], nn.ReLU)
+    assert network.baseline == 0
+
+
+def test_torchvisions_networks_are_only_cut_not_changed():
+    """On pixels normalised by hand, the two parts are the whole."""
+    import torchvision
+
+    network = networks.build("alexnet", LARGE, 7, seed=3).eval()
+    whole = torchvision.models.alexnet(num_classes=7).eval()
+    for mine, theirs in zip(network.parameters(), whole.parameters(), strict=True):
+        theirs.data.copy_(mine)
+    x = torch.rand(2, *LARGE)
+    mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    with torch.no_grad():
+        expected = whole((x - mean[:, None, None]) / deviation[:, None, None])
+        torch.testing.assert_close(network(x), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_resnet_shortcut_has_every_second_pixel_and_new_channels_of_zeros():
+    block = networks.Block(16, 32).eval()
+    for parameter in block.bn2.parameters():
+        parameter.data.zero_()  # nothing is left but the shortcut
+    x = torch.rand(2, 16, 8, 8)
+    with torch.no_grad():
+        out = block(x)
+    assert torch.equal(out[:, 8:24], x[:, :, ::2, ::2])
+    assert not out[:, :8].any() and not out[:, 24:].any()
+
+
+def test_padding_of_sentences_changes_nothing():
+    network = networks.build("bert-medium", (16,), 2, seed=0).eval()
+    ids = torch.randint(1000, 2000, (3, 16), generator=torch.Generator().manual_seed(0))
+    ids[0, 5:] = 0
+    ids[1, 9:] = 0
+    with torch.no_grad():
+        together = network(ids)
+        for row in range(3):
+            alone = ids[row][ids[row] != 0][None]
+            model = network.head.model
+            assert isinstance(model, BertForSequenceClassification)
+            torch.testing.assert_close(together[row : row + 1], model(input_ids=alone).logits, rtol=1e-4, atol=1e-5)
+    assert torch.equal(network.stem(ids), ids) and network.baseline == 103
+
+
+def test_weights_are_drawn_by_the_seed_alone():
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    first, again, other = (networks.build("vgg11", SMALL, 10, seed) for seed in (0, 0, 1))
+    assert torch.equal(state, torch.get_rng_state())
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
+    assert not torch.equal(next(first.parameters()), next(other.parameters()))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("vgg99", SMALL, 10, 0), "network = 'vgg99': allowed are vgg4, lenet"),
+        (("alexnet", SMALL, 10, 0), "side = 32: alexnet allows 63 or more"),
+        (("vgg16", (1, 32, 32), 10, 0), "takes images of 3 channels: these have 1"),
+        (("bert-medium", SMALL, 10, 0), "takes sentences"),
+        (("vgg16", (128,), 10, 0), "takes images"),
+        (("vgg16", SMALL, 10, 0, "pretrained"), "weights = 'pretrained'"),
+    ],
+)
+def test_what_cannot_be_built_is_named(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        networks.build(*arguments)
+
+
+def test_pretrained_weights_that_cannot_be_had_are_one_line(monkeypatch):
+    monkeypatch.setattr(networks, "BERT_MEDIUM", "./no/such/folder")
+    with pytest.raises(ValueError, match="weights = 'pretrained': .* scratch") as error:
+        networks.build("bert-medium", (128,), 2, seed=0, weights="pretrained")
+    assert "\n" not in str(error.value)
