@@ -19,7 +19,7 @@ def interactions(
     condition, sample, _ = values.dims
     tables = torch.from_numpy(values.values).to(device)
     limits = {
-        name: torch.stack([threshold(table, share) for table in tables])
+        name: torch.tensor([float(threshold(table, share)) for table in tables], dtype=torch.float64, device=device)
         for name, share in (("tau", tau), ("zeta", zeta))
     }
     result = sparsest(tables, limits["zeta"][:, None].expand(tables.shape[:2]), tolerance)

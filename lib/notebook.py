@@ -19,7 +19,7 @@ from papermill.exceptions import PapermillExecutionError
 from lib import experiments
 from lib.experiments import ROOT
 
-STAGES = ["1_train", "2_extract", "3_inject", "4_disentangle", "5_figures"]
+STAGES = ["1_train", "2_extract", "3_inject", "4_decompose", "why_exact", "5_disentangle", "6_figures"]
 
 
 def code_of(notebook: NotebookNode) -> NotebookNode:

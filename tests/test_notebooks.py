@@ -92,7 +92,7 @@ def test_prose_and_outputs_together(runs, sources):
 
 
 def test_outputs_of_other_code_are_refused(runs, sources):
-    executed = nbformat.read(runs[0] / "run" / "5_figures.ipynb", as_version=4)
+    executed = nbformat.read(runs[0] / "run" / "6_figures.ipynb", as_version=4)
     with pytest.raises(ValueError, match="other code"):
         notebook.weave(sources["1_train"], executed)
 
