@@ -85,11 +85,16 @@ class _Mask:
         self.shape = parts.shape[1:]
         self.parts = parts.reshape(2 * n + 1, -1).to(self.dtype if self.dtype.is_floating_point else torch.float64)
         self.bits = 2 ** torch.arange(n, device=features.device)
+        self.out: Tensor | None = None
 
     def __call__(self, subsets: Int64[Tensor, "states"]) -> Tensor:
         present = subsets[:, None] & self.bits != 0
         rows = torch.cat([present, ~present, torch.ones_like(present[:, :1])], 1).to(self.parts)
-        masked = (rows @ self.parts).to(self.dtype).view(-1, *self.shape)
+        if self.out is None or len(self.out) != len(rows):
+            self.out = self.parts.new_empty(
+                len(rows), self.parts.shape[1]
+            )  # kept: fresh memory costs more than the product
+        masked = torch.mm(rows, self.parts, out=self.out).to(self.dtype).view(-1, *self.shape)
         return masked.permute(0, *(self.layout.index(axis) + 1 for axis in range(len(self.layout))))
 
 
