@@ -153,7 +153,7 @@ def uncertainty() -> None:
 
 def extraction() -> None:
     """Value tables against the bare forward passes of the head, whose inputs are already there."""
-    network = networks.build("vgg4", 1, 10, seed=0).eval()
+    network = networks.build("vgg4", (1, 32, 32), 10, seed=0).eval()
     wide = Cut(
         nn.Sequential(nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(64, 128, 3, padding=1),
                       nn.ReLU()),
