@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from lib.networks import Cut
+from lib.memory import in_parts, part_size
+from lib.networks import Cut, full_precision
 from lib.players import log_odds
 from lib.randomness import generator
 
@@ -29,6 +30,7 @@ def perturb_parameters(network: Cut, sigma: float, seed: int, relative: bool = T
     return noisy
 
 
+@full_precision()
 def fgsm(
     network: Cut, samples: Float[Tensor, "samples ..."], labels: Int64[Tensor, "samples"], sigma: float
 ) -> Float[Tensor, "samples ..."]:
@@ -38,9 +40,14 @@ def fgsm(
     pixels. Raises ValueError for σ < 0 or not finite.
     """
     _check(sigma)
-    samples = samples.detach().clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(log_odds(network(samples), labels).sum(), samples)
-    return (samples + sigma * gradient.sign()).detach()
+
+    def moved(part: Int64[Tensor, "part"]) -> Float[Tensor, "part ..."]:
+        x = samples[part].detach().clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(log_odds(network(x), labels[part]).sum(), x)
+        return (x + sigma * gradient.sign()).detach()
+
+    size = part_size(len(samples), samples[0].numel(), budget=2**22)
+    return in_parts(moved, torch.arange(len(samples), device=samples.device), size)
 
 
 def _check(sigma: float) -> None:

@@ -15,14 +15,15 @@ def in_parts(function: Callable[[Tensor], Tensor], index: Tensor, size: int) -> 
     """
     results, start = [], 0
     while start < len(index):
+        part = index[start : start + size]
         try:
-            results.append(function(index[start : start + size]))
-            start += size
+            results.append(function(part))
+            start += len(part)
             continue
         except torch.OutOfMemoryError:
-            if size == 1:
+            if len(part) == 1:
                 raise
-        size //= 2  # after the except block, which holds on to the tensors of the attempt
+        size = len(part) // 2  # after the except block, which holds on to the tensors of the attempt
         torch.cuda.empty_cache()
     return torch.cat(results)
 

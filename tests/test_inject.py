@@ -52,6 +52,14 @@ def test_fgsm_moves_each_pixel_by_sigma_along_the_gradient_of_v(network):
     assert not moved.requires_grad
 
 
+def test_samples_are_moved_apart_from_each_other(network):
+    """So that how many fit the memory at a time does not matter."""
+    x, labels = torch.rand(4, 1, 32, 32, dtype=torch.float64), torch.tensor([1, 2, 3, 4])
+    together = inject.fgsm(network, x, labels, 0.01)
+    for k in range(4):
+        torch.testing.assert_close(together[k : k + 1], inject.fgsm(network, x[k : k + 1], labels[k : k + 1], 0.01))
+
+
 @pytest.mark.parametrize("sigma", [-1.0, float("nan"), float("inf")])
 def test_wrong_levels_are_refused(network, sigma):
     with pytest.raises(ValueError, match="sigma"):

@@ -96,6 +96,31 @@ def test_words_are_masked_like_patches():
         torch.testing.assert_close(table, players.log_odds(embedding(states), torch.ones(4, dtype=torch.int64)))
 
 
+def test_a_network_brings_its_own_baseline(sample):
+    network = networks.build("vgg4", (1, 32, 32), 10, seed=0).eval()
+    regions = players.patch_regions(torch.tensor([9, 18]), (32, 32))
+    expected = players.value_table(network, sample, 3, regions, baseline=0.7)
+    assert not torch.equal(expected, players.value_table(network, sample, 3, regions))
+    network.baseline = 0.7
+    assert torch.equal(expected, players.value_table(network, sample, 3, regions))
+
+
+def test_a_table_is_the_same_where_the_memory_is_short(network, sample, monkeypatch):
+    regions = players.patch_regions(players.draw_patches(6, 1, seed=0), (32, 32))[0]
+    whole = players.value_table(network, sample, 3, regions)
+    forward, sizes = network.head.forward, []
+
+    def short_of_memory(x):
+        sizes.append(len(x))
+        if len(x) > 20:
+            raise torch.OutOfMemoryError
+        return forward(x)
+
+    monkeypatch.setattr(network.head, "forward", short_of_memory)
+    torch.testing.assert_close(players.value_table(network, sample, 3, regions), whole, rtol=1e-5, atol=1e-5)
+    assert sizes == [64, 32, 16, 16, 16, 16]
+
+
 def test_tables_of_several_samples_are_the_tables_of_each(network):
     samples = torch.rand(3, 1, 32, 32)
     labels = torch.tensor([1, 2, 3])
