@@ -5,7 +5,7 @@ UV := uv==0.13.9
 export OMP_WAIT_POLICY := PASSIVE
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: figures test lab bench pin
+.PHONY: figures test test-paper lab bench pin
 .DELETE_ON_ERROR:
 
 figures: .venv/ready
@@ -17,6 +17,9 @@ test: .venv/ready-to-test
 	dvc pull --quiet data.dvc
 	ruff check lib tests
 	python -m pytest
+
+test-paper: .venv/ready-to-test # the paper's experiments on small settings, from the data sets in downloads/
+	python -m pytest -m paper
 
 lab: .venv/ready
 	dvc pull --quiet data.dvc
