@@ -60,14 +60,14 @@ def attainable_range(
     def work(v: Tensor, zeta: Tensor) -> tuple[Tensor, ...]:
         scaled = Scaled(v, zeta)
         one = scaled.weights(0.0)
-        least = interior_point.solve(scaled.program(one), scaled.start, tolerance, max_iterations)
+        least = interior_point.solve(scaled.program(one), tolerance, max_iterations)
         sign = spread(least.p)[:, :2].sign()
         gaps, norms, ends = [(least.objective - least.bound) / least.objective], [least.objective], []
         for m in orders:
             price = slack * (scaled.order == m)
             along = torch.stack([one - price * sign, one + price * sign], 2)
             for costs in (one + price, along):
-                found = interior_point.solve(scaled.program(costs), scaled.start, tolerance, max_iterations)
+                found = interior_point.solve(scaled.program(costs), tolerance, max_iterations)
                 i_and, i_or, _, _ = scaled.interactions(found.o, found.d)
                 strength = i_and.abs() + i_or.abs()
                 ends.append(strength[:, scaled.order == m].sum(-1))

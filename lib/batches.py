@@ -59,11 +59,6 @@ class Scaled:
         zeta = torch.where(self.trivial, 0.0, self.zeta / self.unit)
         return Program(self.sign * self.values, zeta, costs.expand(samples, 2, 2, size))
 
-    @property
-    def start(self) -> Float64[Tensor, "samples subsets"]:
-        """The OR interactions of half the table, the other half being left to AND."""
-        return subsets.or_interactions(self.values / 2)
-
     def interactions(
         self, o: Float64[Tensor, "samples subsets"], d: Float64[Tensor, "samples subsets"]
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -143,12 +138,15 @@ def _workers(count: int, threads: int) -> Iterator[ThreadPoolExecutor]:
         torch.set_num_threads(before)
 
 
+def free_memory(device: torch.device) -> int:
+    """Bytes that can still be allocated there."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+
+
 def _samples_at_once(n: int, each: int, samples: int, workers: int, device: torch.device) -> int:
-    if device.type == "cuda":
-        free, most = torch.cuda.mem_get_info(device)[0], samples
-    else:
-        free, most = psutil.virtual_memory().available, 8
+    free = free_memory(device)
     if samples and each > free:
         needed, there = each / 2**30, free / 2**30
         raise MemoryError(f"{n} players need {needed:.1f} GiB a table; {there:.1f} GiB are free on {device}")
+    most = samples if device.type == "cuda" else 8
     return max(1, min(most, -(-samples // workers), int(0.8 * free / each / workers)))

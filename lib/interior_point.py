@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
-from lib import normal_equations
+from lib import normal_equations, subsets
 from lib.linear_program import Program, Solution, combine, spread, superset_sums
 from lib.normal_equations import NormalEquations
 
@@ -27,12 +27,12 @@ def bytes_per_sample(n: int) -> int:
     return 8 * (4**n + (4 * 2**normal_equations.LOW + 150) * 2**n)
 
 
-def solve(program: Program, o: Float64[Tensor, "samples subsets"], tolerance: float, max_iterations: int) -> Solution:
-    """Solve from the start (o, d = 0) until objective - bound ≤ tolerance·objective.
+def solve(program: Program, tolerance: float, max_iterations: int) -> Solution:
+    """Solve until objective - bound ≤ tolerance·objective.
 
     A sample leaves the batch as soon as it has converged, or when it makes no more progress.
     """
-    return _Batch(program, o).run(tolerance, max_iterations)
+    return _Batch(program).run(tolerance, max_iterations)
 
 
 class _Batch:
@@ -43,11 +43,12 @@ class _Batch:
     What is not used (the empty set, o of order 1, d where ζ = 0) is 1 in both and never moves.
     """
 
-    def __init__(self, program: Program, o: Tensor):
+    def __init__(self, program: Program):
         g, zeta, order = program.g, program.zeta, program.order
         some, several = (order >= 1).expand(g.shape), (order >= 2).expand(g.shape)
         self.program, self.used = program, torch.stack([some, several, some & (zeta > 0)], 1)
-        o = o * several
+        half = (1.0 - 2.0 * (order % 2)) * g / 2  # one half of the table to OR, the other to AND
+        o = subsets.or_interactions(half) * several
         theta = torch.stack([program.c + superset_sums(o), o], 1) * self.used[:, :2]
         level = (theta.abs().sum((1, 2)) / self.used[:, :2].sum((1, 2))).clamp_min(1e-12)[:, None, None]
         root = (theta.square() + 4 * level.square()).sqrt()

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
+from lib.batches import free_memory
 from lib.linear_program import combine, spread, subset_sums, superset_sums
 
 REFINEMENTS = 3  # of each solution, at most
@@ -84,17 +85,26 @@ class NormalEquations:
         return torch.linalg.solve_triangular(self.factor.mT, half, upper=True)[..., 0]
 
     def _refactorise(self, rows: Tensor) -> None:
-        """Factors by QR of D^½·spread, which never forms K and so keeps the small half of its digits."""
-        size = self.diagonals.shape[-1]
-        columns = spread(torch.eye(size, dtype=self.factor.dtype, device=self.factor.device)).movedim(0, -1)
-        columns[:, :, 0] = 0.0
-        columns[0, 0, 0] = 1.0
-        roots = self.diagonals.sqrt()
-        roots[:, 0, 0] = 1.0
-        for row in rows.tolist():  # few, and large: one at a time
-            stacked = (roots[row][:, :, None] * columns).reshape(-1, size)
-            self.factor[row] = torch.linalg.qr(stacked, mode="r").R.mT
-            self.accurate[row] = True
+        """Factors by QR of D^½·spread, which never forms K and so keeps the small half of its digits.
+
+        For few samples, one at a time; it takes some eight times the memory of a factor, and is not done where
+        that is not there.
+        """
+        size, factor = self.diagonals.shape[-1], self.factor
+        self.accurate[rows] = True
+        if 8 * factor.element_size() * size**2 > free_memory(factor.device):
+            return
+        identity = torch.eye(size, dtype=factor.dtype, device=factor.device)
+        tables = superset_sums(identity), subset_sums(identity)  # Z and its transpose
+        for table in tables:
+            table[:, 0] = 0.0
+        for row in rows.tolist():
+            roots = self.diagonals[row].sqrt()
+            roots[0, 0] = 1.0
+            upper = torch.diag(roots[0])
+            for root, table in zip(roots[1:], tables, strict=True):
+                upper = torch.linalg.qr(torch.cat([upper, root[:, None] * table]), mode="r").R
+            factor[row] = upper.mT
 
 
 def _factorise(d_a: Tensor, d_o: Tensor, d_d: Tensor, out: Tensor) -> Bool[Tensor, " samples"]:

@@ -6,12 +6,14 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from lib import interior_point
+from lib import first_order, interior_point, subsets
 from lib.attainable import Range, attainable_range
-from lib.batches import Scaled, Sparsest, check, check_number, in_batches
+from lib.batches import Scaled, Sparsest, check, check_number, free_memory, in_batches
 from lib.descent import Trajectory, descend, trajectory
 
 __all__ = ["Range", "Sparsest", "Trajectory", "attainable_range", "descend", "sparsest", "trajectory"]
+
+SOLVERS = {"interior point": (interior_point, 100), "first order": (first_order, 20_000)}  # and their iterations
 
 
 def sparsest(
@@ -19,7 +21,8 @@ def sparsest(
     zeta: Shaped[Tensor, "..."] | float | int,
     tolerance: float = 1e-4,
     tie_break: float = 1e-4,
-    max_iterations: int = 100,
+    max_iterations: int | None = None,
+    method: str = "auto",
 ) -> Sparsest:
     """Minimise Σ_{S≠∅} w_S (|I_AND(S)| + |I_OR(S)|) over all interactions with |v - h| ≤ zeta.
 
@@ -28,22 +31,36 @@ def sparsest(
     tolerance: the relative gap (objective - lower_bound)/objective at which a table is done.
     tie_break: w_S = 1 + tie_break·|S|. The optimum is seldom unique; a small weight picks its low-order end.
 
+    max_iterations: after which a table is given up; 100 of the interior point's, 20,000 of the other's unless given.
+    method: "interior point" (lib/interior_point.py) holds a matrix of 2**n × 2**n for each table at work and gets
+    to gaps of 1e-6 and far below in 10 to 20 iterations. "first order" (lib/first_order.py) holds tables only; gaps
+    of 1e-3 take it some hundreds to thousands of iterations, gaps below 1e-5 often more than there is time for.
+    "auto" is the former up to 14 players where it fits in the memory there is, and else the latter.
+
     The interactions returned fit as returned, whatever the gap. Warns once if tables missed the tolerance.
     Raises ValueError for tables, zeta or parameters out of range, MemoryError before it allocates what is not
-    there. The method is that of lib/interior_point.py.
+    there.
     """
     check_number("tolerance", tolerance, torch.finfo(torch.float64).eps, 1.0)
     check_number("tie_break", tie_break, 0.0)
-    check_number("max_iterations", max_iterations, 1)
     tables, limits = check(values, zeta)
+    n = subsets.player_count(tables)
+    if method == "auto":
+        fits = n <= 14 and interior_point.bytes_per_sample(n) < 0.8 * free_memory(tables.device)
+        method = "interior point" if fits else "first order"
+    if method not in SOLVERS:
+        raise ValueError(f"method is {method!r}; it must be 'auto', 'interior point' or 'first order'")
+    solver, default = SOLVERS[method]
+    limit = default if max_iterations is None else max_iterations
+    check_number("max_iterations", limit, 1)
 
     def work(v: Tensor, zeta: Tensor) -> tuple[Tensor, ...]:
         scaled = Scaled(v, zeta)
         weights = scaled.weights(tie_break)
-        found = interior_point.solve(scaled.program(weights), scaled.start, 0.999 * tolerance, max_iterations)
+        found = solver.solve(scaled.program(weights), 0.999 * tolerance, limit)
         return scaled.answer(found.o, found.d, found.bound, weights, found.iterations)
 
-    fields = in_batches(work, tables, limits, interior_point.bytes_per_sample)
+    fields = in_batches(work, tables, limits, solver.bytes_per_sample)
     result = Sparsest(*(field.reshape((*values.shape[:-1], *field.shape[1:])) for field in fields))
     missed = ~(result.gap <= tolerance)
     if missed.any():

@@ -198,14 +198,17 @@ def test_adversarial_tables_end_certified(n: int, fraction: float) -> None:
         assert (found.objective == 0).all() and (found.gap == 0).all()
 
 
-def test_ten_players() -> None:
-    n = 10
+def network_tables(n: int) -> torch.Tensor:
+    """Two outputs of a random network with the players as gates, a weak one and a strong one."""
     s = torch.arange(2**n)
     gates = ((s[:, None] >> torch.arange(n)) & 1).double()
     generator = torch.Generator().manual_seed(0)
     first, second = (torch.randn(a, b, dtype=torch.float64, generator=generator) for a, b in ((n, 32), (32, 2)))
-    network = torch.tanh(gates @ first) @ second
-    values = torch.stack([0.01 * network[:, 0], 10.0 * network[:, 1], planted(n, 20, seed=0)[2]])
+    return (torch.tanh(gates @ first) @ second).mT * torch.tensor([[0.01], [10.0]], dtype=torch.float64)
+
+
+def test_ten_players() -> None:
+    values = torch.cat([network_tables(10), planted(10, 20, seed=0)[2][None]])
     zeta = 0.02 * (values[:, -1] - values[:, 0]).abs()
     found = sparsest(values, zeta, tolerance=1e-6)
     assert_consistent(found, values, zeta)
@@ -235,6 +238,7 @@ def test_an_answer_cut_short_says_so() -> None:
         ({"tolerance": 1.0}, "tolerance is 1.0"),
         ({"tie_break": -1.0}, "tie_break is -1.0"),
         ({"max_iterations": 0}, "max_iterations is 0"),
+        ({"method": "simplex"}, "method is 'simplex'"),
     ],
 )
 def test_bad_arguments_are_named(arguments: dict, message: str) -> None:
@@ -245,4 +249,26 @@ def test_bad_arguments_are_named(arguments: dict, message: str) -> None:
 
 def test_what_does_not_fit_in_memory_is_refused() -> None:
     with pytest.raises(MemoryError, match=r"20 players need .* GiB .* are free on cpu"):
-        sparsest(torch.zeros(2**20, dtype=torch.float64), 0.0)
+        sparsest(torch.zeros(2**20, dtype=torch.float64), 0.0, method="interior point")
+
+
+@pytest.mark.parametrize("n", [1, 2, 4, 7])
+@pytest.mark.parametrize("fraction", [0.0, 0.02, 1.0])
+def test_first_order_agrees_with_the_interior_point(n: int, fraction: float) -> None:
+    values = tables(n, 4)
+    values[1] *= 1e-6
+    values[2] = values[2, 0]
+    zeta = fraction * (values - values[:, :1]).abs().amax(-1)
+    found = sparsest(values, zeta, tolerance=1e-4, method="first order")
+    assert_consistent(found, values, zeta)
+    assert (found.gap <= 1e-4).all()
+    exact = sparsest(values, zeta, tolerance=1e-8, method="interior point")
+    assert (found.objective >= exact.lower_bound).all() and (found.lower_bound <= exact.objective).all()
+
+
+def test_fifteen_players_take_the_first_order_method() -> None:
+    values = network_tables(15)[:1]
+    zeta = 0.02 * (values[:, -1] - values[:, 0]).abs()
+    found = sparsest(values, zeta, tolerance=1e-2)
+    assert_consistent(found, values, zeta)
+    assert (found.gap <= 1e-2).all() and (found.iterations > 100).all()

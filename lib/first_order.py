@@ -1,0 +1,132 @@
+"""A first-order method for tables of so many players that no factorisation fits.
+
+The linear program is split in two: the unknowns u = (a, o, d) that satisfy the equation, and a copy z that bears
+the costs and the box. Peaceman and Rachford's splitting reflects from one to the other, which is Halpern's
+iteration if each step is averaged with the point the iteration started from; it restarts where it has made enough
+progress, and then weighs the three tables by how far they and their multipliers have moved. The equation is
+solved exactly at each step, thanks to the symmetry of the players.
+
+The empty set is an unknown like any other here, but costs nothing in a and is 0 in o and d.
+
+Algorithm: K. Chen, D. Sun, Y. Yuan, G. Zhang, X. Zhao, "HPR-LP: An implementation of an HPR method for solving
+linear programming", arXiv 2408.12179, 2024.
+"""
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from lib.linear_program import Program, Solution, spread, subset_sums, superset_sums
+from lib.symmetric_equations import SymmetricEquations
+
+CHECK = 20  # iterations from one certificate to the next
+ENOUGH, SOME, LONG = 0.2, 0.8, 0.36  # what makes a restart: residual over the first; then rising; share of all steps
+MOVE = 0.8  # how far a restart moves the weights, on a logarithmic scale, to what it has seen
+LEAP = 30.0  # and by what factor at most
+LEAST, MOST = 1e-4, 1e8  # for the weights never to run away
+WEIGHTS = (10.0, 10.0, 100.0)  # to begin with
+
+
+def bytes_per_sample(n: int) -> int:
+    """What one sample takes while it is being solved."""
+    return 8 * 80 * 2**n
+
+
+def solve(program: Program, tolerance: float, max_iterations: int) -> Solution:
+    """Solve until objective - bound ≤ tolerance·objective; a sample that gets there leaves the batch."""
+    return _Batch(program).run(tolerance, max_iterations)
+
+
+class _Batch:
+    """The iterates of the samples still active: z and its multipliers, both (samples, 3, subsets)."""
+
+    def __init__(self, program: Program):
+        g, order = program.g, program.order
+        some, several = (order >= 1).to(g.dtype), (order >= 2).to(g.dtype)
+        self.program = program
+        self.costs = program.costs * some
+        self.free = torch.stack([torch.ones_like(some), several, some])
+        self.z = torch.stack([program.c, torch.zeros_like(g), torch.zeros_like(g)], 1)
+        self.multipliers = torch.zeros_like(self.z)
+        self.anchor = self.z, self.multipliers
+        self.rho = g.new_tensor(WEIGHTS).repeat(len(g), 1)
+        self.index = torch.arange(len(g), device=g.device)
+        self.steps = torch.zeros_like(self.index)  # since the last restart
+        self.first = self.last = torch.full_like(program.zeta[:, 0], torch.inf)  # residuals since then
+        self.system = SymmetricEquations(g.shape[-1].bit_length() - 1, len(g), g.device)
+        self.system.set(self.index, 1.0 / self.rho)
+        self.best = Solution.none(program)
+
+    def run(self, tolerance: float, max_iterations: int) -> Solution:
+        for iteration in range(max_iterations + 1):
+            p, z, multipliers = self.reflect()
+            if iteration % CHECK == 0 or iteration == max_iterations:
+                going = self.certify(p, z, multipliers, tolerance, iteration)
+                keep = going.nonzero().flatten()
+                if len(keep) == 0:
+                    break
+                if len(keep) < len(going):
+                    self.compact(keep)
+                    z, multipliers = z[keep], multipliers[keep]
+            self.advance(z, multipliers, iteration + 1)
+        return self.best
+
+    def reflect(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The multiplier of the equation, and what z and its multipliers would be without averaging."""
+        rho = self.rho[:, :, None]
+        aim = self.z - self.multipliers / rho
+        a, o, d = aim.unbind(1)
+        p = self.system.solve(self.program.c - a + superset_sums(o) - subset_sums(d))
+        target = 2.0 * (aim + spread(p) / rho) - self.z + self.multipliers / rho
+        theta, limit = target[:, :2], self.program.zeta
+        up, down = (self.costs / rho[:, :2, None]).unbind(2)
+        theta = (theta - up).clamp(min=0.0) + (theta + down).clamp(max=0.0)
+        z = torch.cat([theta, torch.clamp(target[:, 2], -limit, limit)[:, None]], 1) * self.free
+        return p, z, rho * (target - z)
+
+    def certify(
+        self, p: Tensor, z: Tensor, multipliers: Tensor, tolerance: float, iteration: int
+    ) -> Bool[Tensor, " samples"]:
+        """Whether samples have still to go on. Both p and the multipliers of a come to be a dual optimum."""
+        for dual in (p, multipliers[:, 0]):
+            dual = torch.where(self.program.order > 0, dual, 0.0)
+            gap = self.best.improve(self.program, self.index, z[:, 1], z[:, 2], dual, iteration)
+        return gap > tolerance * self.best.objective[self.index]
+
+    def advance(self, z: Tensor, multipliers: Tensor, iteration: int) -> None:
+        """Average with the anchor, or restart from here."""
+        rho = self.rho[:, :, None]
+        change = (z - self.z).square() * rho + (multipliers - self.multipliers).square() / rho
+        residual = change.sum((1, 2)).sqrt()
+        self.steps += 1
+        self.first = torch.where(self.steps == 1, residual, self.first)
+        rising = (residual <= SOME * self.first) & (residual > self.last)
+        restart = (residual <= ENOUGH * self.first) | rising | (self.steps >= LONG * iteration)
+        restart &= self.steps > 1
+        share = (self.steps / (self.steps + 1.0))[:, None, None]
+        again = restart[:, None, None]
+        self.z = torch.where(again, z, share * z + (1.0 - share) * self.anchor[0])
+        self.multipliers = torch.where(again, multipliers, share * multipliers + (1.0 - share) * self.anchor[1])
+        rows = restart.nonzero().flatten()
+        if len(rows):
+            self.weigh(rows)
+            self.anchor = torch.where(again, z, self.anchor[0]), torch.where(again, multipliers, self.anchor[1])
+        self.steps = torch.where(restart, 0, self.steps)
+        self.last = torch.where(restart, torch.inf, residual)
+
+    def weigh(self, rows: Tensor) -> None:
+        """The multipliers' way over the tables' way, each since the anchor, is the scale between the two."""
+        moved, pulled = (
+            (now[rows] - before[rows]).norm(dim=2)
+            for now, before in zip((self.z, self.multipliers), self.anchor, strict=True)
+        )
+        rho = self.rho[rows]
+        change = torch.where((moved > 0) & (pulled > 0), pulled / moved / rho, 1.0).clamp(1.0 / LEAP, LEAP)
+        self.rho[rows] = (rho * change**MOVE).clamp(LEAST, MOST)
+        self.system.set(rows, 1.0 / self.rho[rows])
+
+    def compact(self, keep: Tensor) -> None:
+        for name in ("program", "costs", "z", "multipliers", "rho", "index", "steps", "first", "last"):
+            setattr(self, name, getattr(self, name)[keep])
+        self.anchor = self.anchor[0][keep], self.anchor[1][keep]
+        self.system.keep(keep)
