@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib import subsets
@@ -19,6 +19,7 @@ def contained(n: int) -> torch.Tensor:
     return (s[:, None] & s) == s
 
 
+@settings(deadline=None)
 @given(n=st.integers(0, 9), seed=st.integers(0, 2**32), batch=st.sampled_from([(), (3,), (2, 1), (0,)]))
 def test_transforms_are_their_definitions(n: int, seed: int, batch: tuple[int, ...]) -> None:
     x, inside, order = integers(*batch, 2**n, seed=seed), contained(n).double(), subsets.orders(n)
