@@ -72,14 +72,19 @@ def highs(values: np.ndarray, zeta: float, weights: np.ndarray) -> float:
     for _ in range(n):  # T ⊆ S, as a Kronecker power
         inside = scipy.sparse.kron(scipy.sparse.csr_matrix([[1.0, 0.0], [1.0, 1.0]]), inside, format="csr")
     count = len(values) - 1
-    a = inside[1:, 1:]
-    meets = scipy.sparse.csr_matrix(np.ones((count, count))) - inside[::-1][1:, 1:]
-    model = scipy.sparse.hstack([a, meets], format="csc")
-    cost = np.tile(weights[1:], 4)
-    rows = scipy.sparse.hstack([model, -model, scipy.sparse.identity(count)], format="csc")
-    bounds = [(0, None)] * (4 * count) + [(-zeta, zeta)] * count
+    a, outside = inside[1:, 1:], inside[::-1][1:, 1:]  # S ⊆ T, and S ⊆ N∖T: OR interactions that do not fire
+    one, none = np.ones((count, 1)), np.zeros((1, count))
+    fit = scipy.sparse.hstack([a, -a, -outside, outside, one, scipy.sparse.identity(count)])
+    total = scipy.sparse.hstack(
+        [none, none, one.T, -one.T, -np.ones((1, 1)), none]
+    )  # t = Σ I_OR, which keeps it sparse
+    cost = np.concatenate([np.tile(weights[1:], 4), np.zeros(1 + count)])
     found = scipy.optimize.linprog(
-        np.concatenate([cost, np.zeros(count)]), A_eq=rows, b_eq=values[1:] - values[0], bounds=bounds, method="highs"
+        cost,
+        A_eq=scipy.sparse.vstack([fit, total], format="csc"),
+        b_eq=np.append(values[1:] - values[0], 0.0),
+        bounds=[(0, None)] * (4 * count) + [(None, None)] + [(-zeta, zeta)] * count,
+        method="highs",
     )
     if found.status:
         raise RuntimeError(f"HiGHS: {found.message}")
