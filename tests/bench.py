@@ -75,9 +75,9 @@ def highs(values: np.ndarray, zeta: float, weights: np.ndarray) -> float:
     a, outside = inside[1:, 1:], inside[::-1][1:, 1:]  # S ⊆ T, and S ⊆ N∖T: OR interactions that do not fire
     one, none = np.ones((count, 1)), np.zeros((1, count))
     fit = scipy.sparse.hstack([a, -a, -outside, outside, one, scipy.sparse.identity(count)])
-    total = scipy.sparse.hstack(
-        [none, none, one.T, -one.T, -np.ones((1, 1)), none]
-    )  # t = Σ I_OR, which keeps it sparse
+    total = scipy.sparse.csr_matrix(
+        np.hstack([none, none, one.T, -one.T, -np.ones((1, 1)), none])
+    )  # t = Σ I_OR: sparse
     cost = np.concatenate([np.tile(weights[1:], 4), np.zeros(1 + count)])
     found = scipy.optimize.linprog(
         cost,
