@@ -44,9 +44,9 @@ def attainable_range(
     optimal dual p has |p| = 1 wherever some optimum is not 0, and then the sign of all optima there; so A(m) is
     maximised along the signs of p.
 
-    Every program is solved to a proven relative gap of slack/1000, which puts an end at most ‖·‖₁/1000 inside of
-    where it should be; warns once if tables missed the gap. Raises what `sparsest` raises, and ValueError for an
-    order outside 1 … n.
+    Every program is solved by the interior point (lib/interior_point.py) to a proven relative gap of slack/1000,
+    which puts an end at most ‖·‖₁/1000 inside of where it should be; warns once if tables missed the gap. Raises
+    what `sparsest` raises, and ValueError for an order outside 1 … n.
     """
     check_number("slack", slack, 1e-9, 1.0)
     check_number("max_iterations", max_iterations, 1)

@@ -89,6 +89,8 @@ def check(values: Tensor, zeta: Tensor | float | int) -> tuple[Tensor, Tensor]:
     if bad.any():
         first, count = tuple(bad.nonzero()[0].tolist()), int(bad.sum())
         raise ValueError(f"values has {count} entries NaN or infinite, the first at {first}; all must be finite")
+    if not torch.isfinite(values - values[..., :1]).all():
+        raise ValueError("values has differences beyond what float64 holds; scale it down")
     batch = tuple(values.shape[:-1])
     zeta = torch.as_tensor(zeta, dtype=values.dtype, device=values.device)
     if zeta.ndim and zeta.shape != batch:

@@ -90,6 +90,16 @@ def test_optimum_lies_between_bound_and_objective(n: int, seed: int, fraction: f
         assert exact - slack <= found.objective[k]
 
 
+@pytest.mark.parametrize("n", [6, 7, 8])
+def test_larger_optimum_lies_between_bound_and_objective(n: int) -> None:
+    values = tables(n, 1, seed=n)[0]
+    zeta = 0.02 * (values[-1] - values[0]).abs().item()
+    found = sparsest(values, zeta, tolerance=1e-6, tie_break=TIE_BREAK)
+    exact = optimum(values, zeta)
+    assert found.lower_bound <= exact * (1 + 1e-8) and exact * (1 - 1e-8) <= found.objective
+    assert found.gap <= 1e-6
+
+
 def planted(n: int, count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     i_and, i_or = torch.zeros(2, 2**n, dtype=torch.float64)
@@ -231,6 +241,7 @@ def test_an_answer_cut_short_says_so() -> None:
         ({"values": torch.zeros(3, 7, dtype=torch.float64)}, "7 entries"),
         ({"values": torch.zeros(8)}, "values has dtype torch.float32"),
         ({"values": torch.tensor([[0.0, 1.0], [torch.nan, torch.inf]]).double()}, r"2 entries .* \(1, 0\)"),
+        ({"values": torch.tensor([-1.5e308, 1.5e308], dtype=torch.float64)}, "beyond what float64 holds"),
         ({"zeta": -0.5}, "zeta is -0.5"),
         ({"zeta": float("nan")}, "zeta is nan"),
         ({"zeta": torch.zeros(4)}, r"zeta has shape \(4,\)"),
