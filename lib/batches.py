@@ -45,8 +45,7 @@ class Scaled:
         self.sign = 1.0 - 2.0 * (self.order % 2)
         self.target, self.zeta = v - v[:, :1], zeta[:, None]
         size = self.target.abs().amax(-1, keepdim=True)
-        unit = torch.ldexp(torch.ones_like(size), torch.frexp(size).exponent - 1)
-        self.unit = torch.where(size > 0, unit, 1.0)
+        self.unit = torch.where(size > 0, size / (2.0 * torch.frexp(size).mantissa), 1.0)
         self.trivial = size <= self.zeta
         self.values = torch.where(self.trivial, 0.0, self.target / self.unit)
 

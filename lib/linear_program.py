@@ -71,7 +71,8 @@ class Program:
         q = torch.stack([p, -subset_sums(p)], 1)
         slack = torch.stack([torch.zeros_like(p), rounding * subset_sums(p.abs())], 1)
         reach = (torch.stack([q, -q], 2) + slack[:, :, None]) / self.costs
-        excess = reach[..., 1:].amax((1, 2, 3)).clamp(min=1.0)[:, None] * (1.0 + 4 * eps)
+        reach[..., 0] = 0.0
+        excess = reach.amax((1, 2, 3)).clamp(min=1.0)[:, None] * (1.0 + 4 * eps)
         p = p / excess
         y, error = superset_sums(p), rounding * superset_sums(p.abs())
         y[:, 0] = 0.0

@@ -29,7 +29,8 @@ def sparsest(
     values: v on all subsets, in units of the output (log-odds); the device it is on is the one used.
     zeta: how far h may be from v, one number or one a table, in the same units; 0 asks for an exact fit.
     tolerance: the relative gap (objective - lower_bound)/objective at which a table is done.
-    tie_break: w_S = 1 + tie_break·|S|. The optimum is seldom unique; a small weight picks its low-order end.
+    tie_break: w_S = 1 + tie_break·|S|. The optimum is seldom unique; a small weight picks its low-order end, once
+    the tolerance is well below it: with 1e-4, a tolerance of 1e-6 settles the strengths of all orders.
 
     max_iterations: after which a table is given up; 100 of the interior point's, 20,000 of the other's unless given.
     method: "interior point" (lib/interior_point.py) holds a matrix of 2**n × 2**n for each table at work and gets

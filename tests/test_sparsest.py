@@ -194,7 +194,7 @@ def adversarial(n: int) -> torch.Tensor:
     return torch.stack(rows)
 
 
-@pytest.mark.parametrize("n", [1, 2, 5, 8])
+@pytest.mark.parametrize("n", [0, 1, 2, 5, 8])
 @pytest.mark.parametrize("fraction", [0.0, 1e-6, 0.02, 1.0])
 def test_adversarial_tables_end_certified(n: int, fraction: float) -> None:
     values = adversarial(n)
@@ -263,7 +263,7 @@ def test_what_does_not_fit_in_memory_is_refused() -> None:
         sparsest(torch.zeros(2**20, dtype=torch.float64), 0.0, method="interior point")
 
 
-@pytest.mark.parametrize("n", [1, 2, 4, 7])
+@pytest.mark.parametrize("n", [0, 1, 2, 4, 7])
 @pytest.mark.parametrize("fraction", [0.0, 0.02, 1.0])
 def test_first_order_agrees_with_the_interior_point(n: int, fraction: float) -> None:
     values = tables(n, 4)
