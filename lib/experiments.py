@@ -55,6 +55,12 @@ class Experiment(BaseModel):
     margin: Annotated[int, Field(ge=0)] | None = Field(
         description="rows and columns of patches at the edge never drawn"
     )
+    checkpoint_samples: Annotated[int, Field(ge=0)] = Field(description="of them, how many at every checkpoint too")
+    category_samples: Annotated[int, Field(ge=0)] = Field(
+        description="training and test samples of each of ten categories, with the same players (Claim 1; images only)"
+    )
+    nested_samples: Annotated[int, Field(ge=0)] = Field(description="samples with more players, for n against sparsity")
+    nested_players: Annotated[int, Field(ge=2, le=14)] = Field(description="players of those")
     tau: Share = Field(description="τ: salient interactions are stronger, share of the mean |v(x) − v(x_∅)|")
     zeta: Share = Field(description="ζ: noise δ that may be removed from v, share of the mean |v(x) − v(x_∅)|")
     gap: Annotated[float, Field(ge=1e-9, lt=1)] = Field(description="certified relative gap to the sparsest, at most")
@@ -84,6 +90,10 @@ class Experiment(BaseModel):
                     raise ValueError(
                         f"{field} = {getattr(self, field)}: allowed is null, for bert-medium takes sentences"
                     )
+            if self.category_samples:
+                raise ValueError(
+                    f"category_samples = {self.category_samples}: allowed is 0, for words have no positions to share"
+                )
             if self.input_noise:
                 raise ValueError(
                     f"input_noise = {list(self.input_noise)}: allowed is [], for words cannot be moved by σ"
@@ -93,11 +103,12 @@ class Experiment(BaseModel):
             if getattr(self, field) is None:
                 raise ValueError(f"{field} = null: allowed is a number, for {self.network} takes images")
         inside = max(self.grid - 2 * self.margin, 0) ** 2
-        if self.players > inside:
-            raise ValueError(
-                f"players = {self.players}: allowed are 2 to {inside}, the patches of a {self.grid}×{self.grid} "
-                f"grid that are {self.margin} or more from its edge"
-            )
+        for field in ("players", "nested_players"):
+            if getattr(self, field) > inside:
+                raise ValueError(
+                    f"{field} = {getattr(self, field)}: allowed are 2 to {inside}, the patches of a "
+                    f"{self.grid}×{self.grid} grid that are {self.margin} or more from its edge"
+                )
 
 
 def load(name: str, overrides: dict | None = None, params: Path = PARAMS) -> Experiment:

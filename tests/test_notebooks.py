@@ -19,6 +19,10 @@ SMALL = {
     "parameter_noise": [3, 30],
     "input_noise": [4],
     "bootstrap": 10,
+    "checkpoint_samples": 2,
+    "category_samples": 2,
+    "nested_samples": 2,
+    "nested_players": 7,
 }
 PNG = {"figure-2", "figure-3", "figure-4a", "figure-4b", "figure-4c", "figure-5"}
 

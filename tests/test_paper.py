@@ -28,13 +28,17 @@ SMALL = {
     "samples": 2,
     "players": 6,
     "bootstrap": 5,
+    "checkpoint_samples": 1,
+    "category_samples": 1,
+    "nested_samples": 1,
+    "nested_players": 7,
 }
 LARGE = {"train_samples": 48, "test_samples": 16, "batch_size": 16}  # 31 GFLOP for one image of VGG-16
 CHANGES = {
     "cub-vgg13": LARGE,
     "cub-vgg16": LARGE | {"parameter_noise": [10], "input_noise": [8]},
     "tinyimagenet-vgg16": LARGE,
-    "sst2-bert-medium": {"weights": "scratch", "train_samples": 64, "test_samples": 200},
+    "sst2-bert-medium": {"category_samples": 0, "weights": "scratch", "train_samples": 64, "test_samples": 200},
 }
 NOISE = {"parameter_noise": [3, 30], "input_noise": [8]}
 FILES = {
@@ -52,7 +56,12 @@ def setting(name: str) -> dict:
     return SMALL | noise | CHANGES.get(name, {})
 
 
-@pytest.fixture(scope="module", params=[name for name, block in BLOCKS.items() if block["dataset"] != "digits"])
+PAPERS = {}  # the first block of each dataset and network: the others differ in size and seed alone
+for _name, _block in BLOCKS.items():
+    PAPERS.setdefault((_block["dataset"], _block["network"]), _name)
+
+
+@pytest.fixture(scope="module", params=[name for (dataset, _), name in PAPERS.items() if dataset != "digits"])
 def run(request, tmp_path_factory):
     """The results of one experiment, all its notebooks run on the small setting: (name, folder)."""
     name, dataset = request.param, BLOCKS[request.param]["dataset"]
