@@ -1,11 +1,11 @@
-# make figures | test | lab | bench: each does all its own set-up; only git, make and Python 3.11 or newer are needed.
+# make figures | test | claims | paper | lab | bench: each does all its own set-up; only git, make and Python 3.11 or newer are needed.
 PYTHON ?= python3
 UV := uv==0.13.9
 # Threads that spin while they wait are many times slower on a busy machine.
 export OMP_WAIT_POLICY := PASSIVE
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: figures test test-paper lab bench pin
+.PHONY: figures test test-paper claims paper lab bench pin
 .DELETE_ON_ERROR:
 
 figures: .venv/ready
@@ -20,6 +20,13 @@ test: .venv/ready-to-test
 
 test-paper: .venv/ready-to-test # the paper's experiments on small settings, from the data sets in downloads/
 	python -m pytest -m paper
+
+claims: .venv/ready # one table over all experiments that have results, and the notebook that renders it
+	python -m lib.notebook claims
+	python -m lib.claims
+
+paper: .venv/ready # what the paper's experiments would take here; make paper RUN="mnist-lenet …" runs some
+	python -m lib.paper $(RUN)
 
 lab: .venv/ready
 	dvc pull --quiet data.dvc

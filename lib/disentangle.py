@@ -93,9 +93,7 @@ class Disentangled:
     diagnostics: Diagnostics
 
 
-def fit_spindle(
-    strength: Float64[Tensor, "*batch 2 n"], alpha_range: tuple[float, float] | None = None
-) -> SpindleFit:
+def fit_spindle(strength: Float64[Tensor, "*batch 2 n"], alpha_range: tuple[float, float] | None = None) -> SpindleFit:
     """Least squares of Eq. 6 over α and β ≥ 0, one curve for both signs, every batch entry on its own.
 
     Choice: unless told otherwise α lies in [3/n, 2 − 1/n], where the curve rises to a mode among the orders

@@ -129,6 +129,11 @@ def results(name: str, folder: str = "results", overrides: dict | None = None) -
     return ROOT / folder / name
 
 
+def names(params: Path = PARAMS) -> list[str]:
+    """The names of all experiments, in the order of params.yaml."""
+    return list(_read(params)["experiments"])
+
+
 def running(params: Path = PARAMS) -> list[str]:
     """The names that params.yaml lists under `run`, every block of it checked. Raises ValueError as `load` does."""
     content = _read(params)

@@ -3,9 +3,12 @@
 python -m lib.notebook prepare              params.yaml checked; the code of every notebook → build/
 python -m lib.notebook run 1_train NAME     its code run for the experiment NAME → results/NAME/run/
 python -m lib.notebook weave NAME           prose and outputs together → results/NAME/notebooks/
+python -m lib.notebook claims               the notebook over all experiments → results/claims.ipynb
 """
 
 import argparse
+import base64
+import io
 import json
 import os
 import sys
@@ -15,11 +18,24 @@ import nbformat
 import papermill
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
+from PIL import Image
 
 from lib import experiments
 from lib.experiments import ROOT
 
-STAGES = ["1_train", "2_extract", "3_inject", "4_decompose", "why_exact", "5_disentangle", "6_figures"]
+STAGES = [
+    "1_train",
+    "2_extract",
+    "3_inject",
+    "4_decompose",
+    "why_exact",
+    "5_disentangle",
+    "6_figures",
+    "uncertainty",
+    "determined",
+    "overfitting",
+    "7_claims",
+]
 
 
 def code_of(notebook: NotebookNode) -> NotebookNode:
@@ -97,7 +113,7 @@ def _normal(cells: list[NotebookNode], outputs: bool) -> NotebookNode:
         if cell.cell_type != "code":
             normal.append(nbformat.v4.new_markdown_cell(**fields))
         elif outputs:
-            cell.outputs = _joined(cell.outputs)
+            cell.outputs = _tidy(cell.outputs)
             normal.append(
                 nbformat.v4.new_code_cell(**fields, outputs=cell.outputs, execution_count=cell.execution_count)
             )
@@ -107,16 +123,31 @@ def _normal(cells: list[NotebookNode], outputs: bool) -> NotebookNode:
     return nbformat.v4.new_notebook(cells=normal, metadata={"kernelspec": kernel, "language_info": {"name": "python"}})
 
 
-def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Printed lines arrive in chunks that depend on timing; one chunk a stream is left of each run of them."""
+def _tidy(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Printed lines arrive in chunks that depend on timing; one chunk a stream is left of each run of them.
+
+    Images are made smaller.
+    """
     joined = []
     for output in outputs:
         last = joined[-1] if joined else None
         if last and output.output_type == last.output_type == "stream" and output.name == last.name:
             last.text += output.text
-        else:
-            joined.append(output)
+            continue
+        if "image/png" in output.get("data", {}):
+            output.data["image/png"] = _smaller(output.data["image/png"])
+        joined.append(output)
     return joined
+
+
+def _smaller(image: str) -> str:
+    """A PNG in base64 with at most 128 colours: a third of the bytes, and figures show no difference."""
+    whole = Image.open(io.BytesIO(base64.b64decode(image)))
+    if whole.mode == "P":
+        return image
+    out = io.BytesIO()
+    whole.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+    return base64.b64encode(out.getvalue()).decode()
 
 
 def _write(notebook: NotebookNode, path: Path) -> None:
@@ -135,6 +166,7 @@ def main() -> None:
     running.add_argument("experiment")
     running.add_argument("--folder", default="results", help="where to read and write")
     running.add_argument("--overrides", type=json.loads, default={}, help="settings to change, as JSON")
+    commands.add_parser("claims")
     commands.add_parser("weave").add_argument("experiment")
     arguments = parser.parse_args()
     sources = ROOT / "notebooks"
@@ -142,6 +174,13 @@ def main() -> None:
         experiments.running()
         for name in STAGES:
             _write(code_of(nbformat.read(sources / f"{name}.ipynb", as_version=4)), ROOT / "build" / f"{name}.ipynb")
+        return
+    if arguments.command == "claims":
+        code, executed = (ROOT / "build" / name for name in ("claims.ipynb", "claims-run.ipynb"))
+        source = nbformat.read(sources / "claims.ipynb", as_version=4)
+        _write(code_of(source), code)
+        run(code, executed, {})
+        _write(weave(source, nbformat.read(executed, as_version=4)), ROOT / "results" / "claims.ipynb")
         return
     if arguments.command == "weave":
         results = experiments.results(arguments.experiment)
@@ -153,7 +192,8 @@ def main() -> None:
         return
     experiments.load(arguments.experiment, arguments.overrides)  # a wrong parameter stops here, before anything starts
     results = experiments.results(arguments.experiment, arguments.folder, arguments.overrides)
-    changed = {"overrides": arguments.overrides, "folder": arguments.folder} if arguments.overrides else {}
+    defaults = {"overrides": {}, "folder": "results"}
+    changed = {name: getattr(arguments, name) for name, value in defaults.items() if getattr(arguments, name) != value}
     run(
         ROOT / "build" / f"{arguments.notebook}.ipynb",
         results / "run" / f"{arguments.notebook}.ipynb",

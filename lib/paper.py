@@ -1,0 +1,123 @@
+"""`make paper`: what each experiment would take on this machine, and starting those that are named.
+
+python -m lib.paper                    the estimates, from a few steps of each network
+python -m lib.paper NAME …             adds the names to `run` in params.yaml and runs their pipelines
+"""
+
+import subprocess
+import sys
+import time
+
+import torch
+from torch.nn.functional import cross_entropy
+from tqdm import tqdm
+
+from lib import experiments, networks
+from lib.devices import choose_device
+from lib.experiments import PARAMS, ROOT, Experiment
+from lib.networks import Cut
+from lib.training import checkpoint_epochs
+
+# Samples to train and test on, classes, channels: those of the publishers, CUB's and GLUE's splits.
+SIZES = {
+    "digits": (1000, 797, 10, 1),
+    "mnist": (60_000, 10_000, 10, 1),
+    "cifar10": (50_000, 10_000, 10, 3),
+    "cub": (5994, 5794, 200, 3),
+    "tiny-imagenet": (25_000, 2500, 50, 3),
+    "sst2": (67_349, 872, 2, 0),
+}
+LENGTH = 32  # pieces of a sentence, padding included: what most of SST-2 needs
+SOLVE = 0.1  # seconds a table on two CPU cores (`make bench`)
+
+
+def seconds(
+    network: Cut, shape: tuple[int, ...], classes: int, batch: int, device: torch.device
+) -> tuple[float, float]:
+    """(training, forward): seconds a sample of a step of SGD and of a forward pass of the head, the better of two."""
+    text = len(shape) == 1
+    x = torch.randint(1000, 2000, (batch, *shape)) if text else torch.rand(batch, *shape)
+    x, y = x.to(device), torch.randint(classes, (batch,), device=device)
+    optimiser = torch.optim.SGD(network.parameters(), 1e-6)
+
+    def step() -> None:
+        optimiser.zero_grad()
+        cross_entropy(network(x), y).backward()
+        optimiser.step()
+
+    def forward() -> None:
+        with torch.no_grad():
+            network.head(features)
+
+    with torch.no_grad():
+        features = network.stem(x)
+    return tuple(_best(call, device) / batch for call in (step, forward))
+
+
+def minutes(own: Experiment, device: torch.device) -> dict[str, float]:
+    """Minutes of training, of measuring all value tables, and of solving them."""
+    train, test, classes, channels = SIZES[own.dataset]
+    train, test = min(train, own.train_samples or train), min(test, own.test_samples or test)
+    shape = (channels, own.side, own.side) if own.side else (LENGTH,)
+    weights = "scratch"  # as fast as published ones
+    network = networks.build(own.network, shape, classes, own.seed, weights).to(device)
+    batch = 2 if own.side and own.side > 64 and device.type == "cpu" else 16
+    step, forward = seconds(network, shape, classes, batch, device)
+    levels = 4 + len(own.parameter_noise) + len(own.input_noise)
+    checkpoints = len(checkpoint_epochs(own.epochs, own.checkpoints))
+    count = levels * own.samples + checkpoints * own.checkpoint_samples + 2 * 10 * own.category_samples
+    passes = count * 2**own.players + own.nested_samples * 2**own.nested_players
+    return {
+        "train": own.epochs * (train * step + (min(train, 10_000) + test) * forward) / 60,
+        "tables": passes * forward / 60,
+        "solve": count * SOLVE / 60,
+    }
+
+
+def _best(call, device: torch.device) -> float:
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        call()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - start)
+    return min(times[1:])
+
+
+def estimate() -> None:
+    device = choose_device(experiments.device())
+    names = list(experiments.names())
+    rows = []
+    for name in tqdm(names, desc=f"timing a few steps on {device}", leave=False):
+        own = experiments.load(name)
+        if own.dataset in SIZES:
+            rows.append((name, minutes(own, device)))
+    print(f"minutes on this machine ({device}), from a few steps of each network; training in full precision\n")
+    print(f"{'experiment':28}{'train':>10}{'tables':>10}{'solve':>10}{'all':>10}")
+    for name, parts in rows:
+        cells = "".join(f"{part:10,.0f}" for part in (*parts.values(), sum(parts.values())))
+        print(f"{name:28}{cells}")
+    print('\nmake paper RUN="mnist-lenet cifar10-vgg11" runs those two; `dvc repro train@NAME` one stage of one.')
+
+
+def start(names: list[str]) -> int:
+    """Adds the names to `run` in params.yaml, which keeps its comments, and runs their pipelines."""
+    for name in names:
+        experiments.load(name)
+    missing = [name for name in names if name not in experiments.running()]
+    if missing:
+        lines = PARAMS.read_text(encoding="utf-8").splitlines(keepends=True)
+        last = max(k for k, line in enumerate(lines) if line.startswith("  - "))
+        lines[last + 1 : last + 1] = [f"  - {name}\n" for name in missing]
+        PARAMS.write_text("".join(lines), encoding="utf-8")
+        print(f"params.yaml: run has now {', '.join(missing)}, too")
+    targets = [f"weave@{name}" for name in names]
+    return subprocess.run(["dvc", "repro", "prepare", *targets], cwd=ROOT).returncode
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(start(sys.argv[1:]) if sys.argv[1:] else estimate())
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
