@@ -1,0 +1,52 @@
+"""`make paper`: its arithmetic on known times, every experiment known to it, and the edit of params.yaml."""
+
+import pytest
+import torch
+import yaml
+
+from lib import experiments, paper
+
+
+def test_every_experiment_has_a_size():
+    for name in experiments.names():
+        assert experiments.load(name).dataset in paper.SIZES, name
+
+
+def test_minutes_are_the_counts_times_the_seconds(monkeypatch):
+    monkeypatch.setattr(paper, "seconds", lambda *_: (0.06, 0.006))
+    changes = {
+        "train_samples": 1000, "test_samples": 500, "epochs": 10, "checkpoints": 4, "samples": 5, "players": 6,
+        "checkpoint_samples": 2, "category_samples": 1, "nested_samples": 3, "nested_players": 8,
+        "parameter_noise": [1, 2], "input_noise": [3],
+    }  # fmt: skip
+    parts = paper.minutes(experiments.load("mnist-lenet", changes), torch.device("cpu"))
+    assert parts["train"] == pytest.approx(10 * (1000 * 0.06 + 1500 * 0.006) / 60)
+    tables = 7 * 5 + 4 * 2 + 20  # A–D and three levels of noise; four checkpoints; ten categories, train and test
+    assert parts["tables"] == pytest.approx((tables * 64 + 3 * 256) * 0.006 / 60)
+    assert parts["solve"] == pytest.approx(tables * paper.SOLVE / 60)
+
+
+def test_starting_adds_the_names_and_keeps_the_comments(monkeypatch, tmp_path):
+    params = tmp_path / "params.yaml"
+    params.write_text(experiments.PARAMS.read_text())
+    calls = []
+    monkeypatch.setattr(paper, "PARAMS", params)
+    monkeypatch.setattr(paper.experiments, "running", lambda: yaml.safe_load(params.read_text())["run"])
+    monkeypatch.setattr(
+        paper.subprocess, "run", lambda command, **_: calls.append(command) or type("", (), {"returncode": 0})
+    )
+    before = params.read_text().splitlines()
+    assert paper.start(["mnist-lenet", "digits-vgg"]) == 0
+    after = params.read_text().splitlines()
+    assert [line for line in after if line not in before] == ["  - mnist-lenet"]
+    assert len(after) == len(before) + 1
+    assert yaml.safe_load(params.read_text())["run"] == ["digits-vgg", "mnist-lenet"]
+    assert calls == [["dvc", "repro", "prepare", "weave@mnist-lenet", "weave@digits-vgg"]]
+    paper.start(["mnist-lenet"])
+    assert params.read_text().splitlines() == after, "a second time changes nothing"
+
+
+def test_an_unknown_name_starts_nothing(monkeypatch):
+    monkeypatch.setattr(paper.subprocess, "run", lambda *_, **__: pytest.fail("it started"))
+    with pytest.raises(ValueError, match="experiment = 'mnist'"):
+        paper.start(["mnist"])
