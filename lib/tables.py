@@ -1,5 +1,6 @@
-"""Tables: labelled arrays in netCDF files, with the dims timepoint or noise, sample, subset."""
+"""Tables: labelled arrays in netCDF files, with the dims timepoint or noise, sample, subset; statistics in JSON."""
 
+import json
 import os
 from pathlib import Path
 
@@ -33,6 +34,25 @@ def write(table: xr.Dataset, path: Path) -> None:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_statistics(statistics: dict, path: Path) -> None:
+    """Writes plain JSON, whole or not at all: arrays become lists, numbers that are NaN or infinite null."""
+
+    def plain(value):
+        if isinstance(value, dict):
+            return {str(key): plain(entry) for key, entry in value.items()}
+        if hasattr(value, "tolist"):  # arrays and tensors, of any number of dims
+            value = value.tolist()
+        if isinstance(value, list | tuple):
+            return [plain(entry) for entry in value]
+        return None if isinstance(value, float) and not np.isfinite(value) else value
+
+    text = json.dumps(plain(statistics), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
 
 
 def read(path: Path) -> xr.Dataset:
