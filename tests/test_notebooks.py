@@ -64,6 +64,23 @@ def test_all_results_are_there(runs):
     assert values.dtype == "float64"
 
 
+def test_the_tutorials_write_their_statistics_and_figures(runs):
+    results = runs[0]
+    logical, general, sparse = (
+        json.loads((results / f"{name}.json").read_text()) for name in ("logical-model", "generalisation", "sparsity")
+    )
+    for name in ("figure-1", "figure-6", "figure-sparsity"):
+        assert all((results / f"{name}.{kind}").stat().st_size for kind in ("png", "svg"))
+    for name, row in logical["timepoints"].items():
+        assert row["largest_error_over_zeta"] <= 1 + 1e-9
+        assert 0 <= row["salient_interactions"] == sparse["timepoints"][name]["salient"] <= 2 * (2**5 - 1) - 5
+    for found in general["similarity"].values():
+        assert all(similarity is None or 0 <= similarity <= 1 for similarity in found["mean"])
+    assert sparse["growth"]["players"] == [2, 3, 4, 5, 6, 7][-len(sparse["growth"]["salient"]) :]
+    for row in sparse["timepoints"].values():
+        assert all(0 <= row[f"condition_{k}"]["fails"] <= 1 for k in (1, 2, 3))
+
+
 def test_a_second_run_changes_no_byte(runs):
     def contents(results):
         files = (path for path in sorted(results.rglob("*")) if path.is_file())
