@@ -2,16 +2,17 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.stats import kendalltau
 
 from lib.disentangle import fit_spindle
 from lib.experiments import ROOT
+from lib.resampling import interval, trend
 
 MIDDLE = (0.5, 1.5)  # α of a spindle in the words of the hypothesis, "of medium orders"
 VERDICTS = ("holds", "holds weakly", "does not hold", "not measured")
@@ -37,23 +38,22 @@ class Claim:
 
 def judge(
     value: float | None,
-    interval: tuple[float, float] | None,
+    ends: tuple[float, float] | None,
     holds: float,
     weakly: float,
     at_most: bool = False,
 ) -> str:
-    """The verdict on a value that a claim wants to be at least (`at_most`: at most) `holds`.
+    """The verdict on a value that a claim wants to be at least (`at_most`: at most) `holds`; None or NaN: not measured.
 
-    It holds if the value keeps to `holds` and all of its interval to `weakly`; it holds weakly if the value keeps to
-    `weakly`. Raises ValueError if `weakly` is the stricter one.
+    It holds if the value keeps to `holds` and both ends of its interval to `weakly`; it holds weakly if the value
+    keeps to `weakly`. Raises ValueError if `weakly` is the stricter one.
     """
-    if value is None:
+    if value is None or math.isnan(value):
         return VERDICTS[3]
     sign = -1.0 if at_most else 1.0
     if sign * weakly > sign * holds:
         raise ValueError(f"weakly = {weakly}: allowed is what is no stricter than holds = {holds}")
-    ends = [value, *(interval or ())]
-    if sign * value >= sign * holds and all(sign * end >= sign * weakly for end in ends):
+    if sign * value >= sign * holds and all(sign * end >= sign * weakly for end in (value, *(ends or ()))):
         return VERDICTS[0]
     return VERDICTS[1] if sign * value >= sign * weakly else VERDICTS[2]
 
@@ -67,22 +67,12 @@ def resampled(
     """
     if not len(samples):
         raise ValueError("samples has none; allowed: one or more")
-    value = float(statistic(samples.mean(0)))
-    if len(samples) < 2 or not resamples:
-        return value, None
-    draws = np.random.default_rng(seed).integers(len(samples), size=(resamples, len(samples)))
-    low, high = np.quantile([statistic(samples[draw].mean(0)) for draw in draws], [0.05, 0.95])
-    return value, (float(low), float(high))
-
-
-def trend(series: np.ndarray) -> float:
-    """Kendall's τ_b of a series with its position, −1 (falls at each step) to 1 (rises at each); 0 for a constant."""
-    series = np.asarray(series)
-    return 0.0 if np.ptp(series) == 0 else float(kendalltau(np.arange(len(series)), series).statistic)
+    ends = interval(lambda drawn: statistic(samples[drawn].mean(0)), len(samples), resamples, seed)
+    return float(statistic(samples.mean(0))), None if ends is None else tuple(ends.tolist())
 
 
 def trend_by_order(strength: np.ndarray) -> float:
-    """`trend` of A(m),+ + A(m),− over m, for a (2, n) strength."""
+    """Rank correlation of A(m),+ + A(m),− with m, for a (2, n) strength."""
     return trend(strength.sum(0))
 
 

@@ -36,7 +36,7 @@ def test_the_experiments_of_the_paper_are_there():
     """The union of Section 2.2.1 and Appendix I.1: data, network, share of labels reset, pixels."""
     blocks = yaml.safe_load(experiments.PARAMS.read_text())["experiments"]
     found = {name: (b["dataset"], b["network"], b["label_noise"], b["side"]) for name, b in blocks.items()}
-    assert found == {
+    paper = {
         "digits-vgg": ("digits", "vgg4", 0.05, 32),
         "mnist-lenet": ("mnist", "lenet", 0.01, 32),
         "mnist-resnet20": ("mnist", "resnet20", 0.01, 32),
@@ -50,7 +50,9 @@ def test_the_experiments_of_the_paper_are_there():
         "tinyimagenet-lenet": ("tiny-imagenet", "lenet", 0, 224),
         "sst2-bert-medium": ("sst2", "bert-medium", 0, None),
     }
-    for name, block in blocks.items():
+    assert {name: found[name] for name in paper} == paper
+    for name in paper:
+        block = blocks[name]
         assert (block["samples"], block["players"], block["tau"], block["zeta"]) == (50, 10, 0.02, 0.02), name
     assert experiments.running() == ["digits-vgg"]
 
@@ -66,6 +68,7 @@ def test_the_experiments_of_the_paper_are_there():
         ({"network": "vgg99"}, ["network = 'vgg99'", "'vgg4'"]),
         ({"players": 20, "grid": 6}, ["players = 20", "2 to 16"]),
         ({"players": 40}, ["players = 40", "24"]),
+        ({"nested_players": 14, "grid": 5, "players": 5}, ["nested_players = 14", "2 to 9"]),
         ({"parameter_noise": [1, -1]}, ["parameter_noise.1 = -1", "greater than 0"]),
         ({"samples": 0}, ["samples = 0", "greater than or equal to 1"]),
         ({"samples": "many"}, ["samples = 'many'", "integer"]),
@@ -73,7 +76,7 @@ def test_the_experiments_of_the_paper_are_there():
         ({"weights": "pretrained"}, ["weights = 'pretrained'", "scratch"]),
         ({"network": "bert-medium"}, ["side = 32", "null", "takes sentences"]),
         (
-            {"network": "bert-medium", "side": None, "grid": None, "margin": None},
+            {"network": "bert-medium", "side": None, "grid": None, "margin": None, "category_samples": 0},
             ["input_noise = [2.0, 4.0, 8.0, 16.0]", "allowed is []"],
         ),
     ],
