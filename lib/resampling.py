@@ -13,7 +13,7 @@ def interval(
     units: int,
     resamples: int,
     seed: int,
-    share: float = 0.95,
+    share: float = 0.9,
 ) -> np.ndarray | None:
     """The percentile bootstrap interval of a statistic, (2, …): its lower and upper end.
 

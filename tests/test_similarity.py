@@ -66,9 +66,9 @@ def test_too_few_samples_are_refused():
 
 def test_the_interval_of_a_mean_covers_it_and_shrinks():
     x = np.random.default_rng(0).normal(size=400)
-    low, high = interval(lambda drawn: x[drawn].mean(), 400, 500, 0)
+    low, high = interval(lambda drawn: x[drawn].mean(), 400, 500, 0, share=0.95)
     assert low < x.mean() < high and 0.15 < high - low < 0.25  # 2 · 1.96 / 20
-    assert (interval(lambda drawn: x[drawn].mean(), 400, 500, 0) == [low, high]).all()
+    assert (interval(lambda drawn: x[drawn].mean(), 400, 500, 0, share=0.95) == [low, high]).all()
 
 
 def test_intervals_leave_out_what_is_not_a_number():
