@@ -25,7 +25,7 @@ from lib.experiments import ROOT
 from lib.notebook import STAGES
 
 BOOK = ROOT / "book"
-TABLES = 800  # interaction tables that all pages share: 2 MB of site and 25 s of solving for every 200 with n = 10
+TABLES = 480  # interaction tables that all pages share: 2 MB of site and 25 s of solving for every 200 with n = 10
 
 
 def collect(results: Path) -> list[str]:
@@ -48,12 +48,12 @@ def assemble(results: Path, source: Path) -> list[str]:
     captions = pages.Captions(yaml.safe_load((BOOK / "figures.yaml").read_text(encoding="utf-8")))
     names = collect(results)
     with_notebooks = [name for name in names if (results / name / "notebooks").is_dir()]
-    for stage in STAGES:
-        for name in with_notebooks[:1]:  # the tutorial is told on one experiment; the others have a page each
-            path = results / name / "notebooks" / f"{stage}.ipynb"
-            if path.exists():
-                chapter = pages.chapter(nbformat.read(path, as_version=4), stage, name, path, captions)
-                nbformat.write(chapter, _made(source / "chapters" / path.name))
+    told = {results / "claims.ipynb": None}  # over all experiments; the other chapters are told on one of them
+    told |= {results / name / "notebooks" / f"{stage}.ipynb": name for name in with_notebooks[:1] for stage in STAGES}
+    for path, name in told.items():
+        if path.exists():
+            chapter = pages.chapter(nbformat.read(path, as_version=4), path.stem, name, path, captions)
+            nbformat.write(chapter, _made(source / "chapters" / path.name))
     playable, missing = _write_tables(results, names, source / "_static" / "tables")
     for name in names:
         page, files = pages.experiment(name, results / name, captions, playable=name in playable)
@@ -63,14 +63,16 @@ def assemble(results: Path, source: Path) -> list[str]:
     chapters = [stage for stage in STAGES if (source / "chapters" / f"{stage}.ipynb").exists()]
     filled = {
         "CHAPTERS": "\n".join(f"chapters/{stage}" for stage in chapters),
-        "EXPERIMENTS": "\n".join(f"experiments/{name}" for name in names),
+        "ALL-CLAIMS": "chapters/claims" if (results / "claims.ipynb").exists() else "",
+        "EXPERIMENTS": "\n".join(names),
+        "OVERVIEW": pages.overview(names),
         "TUTORIAL": with_notebooks[0] if with_notebooks else "none",
         "DISENTANGLE": pages.place("disentangle", playable, "_static"),
         "PLAYERS": pages.place("players", playable, "_static"),
         "SCRIPTS": pages.scripts("_static"),
         "CLAIMS": pages.claims({name: results / name / "claims.json" for name in names}),
     }
-    for page in ("index.md", "play.md", "claims.md"):
+    for page in ("index.md", "play.md", "claims.md", "experiments/index.md"):
         text = (source / page).read_text(encoding="utf-8")
         for word, content in filled.items():
             text = text.replace(f"<<{word}>>", content)

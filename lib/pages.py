@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from dataclasses import dataclass, field
+from functools import cache
 from html import escape
 from pathlib import Path
 
@@ -13,22 +14,17 @@ from nbformat import NotebookNode
 
 from lib import experiments
 from lib.experiments import ROOT
+from lib.notebook import STAGES
 
-MADE_BY = {  # the stage of dvc.yaml behind each notebook
-    "1_train": "train",
-    "2_extract": "extract",
-    "3_inject": "inject",
-    "4_decompose": "decompose",
-    "why_exact": "why_exact",
-    "5_disentangle": "disentangle",
-    "6_figures": "figures",
-}
 CLAIM_FIELDS = ("claim", "where", "experiment", "statistic", "predicted", "measured", "interval", "verdict")
+DRAWN = re.compile(r'/ "(figure-[\w-]+)"')  # in a cell's code: the figure that it saves
+IN_FOLDER = "results/${item}/"  # of dvc.yaml
+AGREES = "agrees?"  # the last column of a notebook's closing table
 
 
 @dataclass
 class Captions:
-    """Captions and alternative texts, from book/figures.yaml: by the figure's file name, or by notebook and heading.
+    """Captions and alternative texts, from book/figures.yaml: by notebook and heading, or by the figure's file name.
 
     `missing` collects a line for each figure asked for that has none.
     """
@@ -36,55 +32,74 @@ class Captions:
     known: dict
     missing: list[str] = field(default_factory=list)
 
-    def of(self, figure: str | None, notebook: str, heading: str, place: int) -> tuple[str, str]:
-        """(caption, alternative text) of a figure of the paper, or of the place-th one under a heading."""
-        if figure is not None:
-            entry, name = self.known["figures"].get(figure), figure
-        else:
-            listed = self.known["notebooks"].get(notebook, {}).get(heading, [])
-            entry, name = listed[place] if place < len(listed) else None, f"{notebook}, “{heading}”, {place + 1}"
+    def of(self, figure: str | None, notebook: str = "", heading: str = "", place: int = 0) -> tuple[str, str]:
+        """(caption, alternative text) of the place-th figure under a heading, or of a figure by its file name."""
+        listed = self.known["notebooks"].get(notebook, {}).get(heading, [])
+        entry = listed[place] if place < len(listed) else self.known["figures"].get(figure)
         if entry is None:
-            self.missing.append(f"figure {name}: no caption in book/figures.yaml")
-            return heading, f"Figure of the section “{heading}”"
-        return entry["caption"].strip(), entry["alt"].strip()
+            self.missing.append(f"caption of {figure or f'{notebook}, “{heading}”, {place + 1}'} in book/figures.yaml")
+            return figure or heading, f"Figure {figure or ''} of {notebook or 'the experiment'}, {heading}"
+        return entry["caption"].strip(), " ".join(entry["alt"].split())
 
 
 def commit_of(path: Path) -> str:
     """The abbreviated hash of the last commit that changed a file; "not committed" where there is none."""
-    command = ["git", "log", "-1", "--format=%h", "--", str(path)]
+    command = ["git", "log", "-1", "--format=%h", "--", str(path.absolute())]
     try:
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip() or "not committed"
     except OSError:  # no git
         return "not committed"
 
 
-def parameters_of(stage: str, name: str) -> list[str]:
-    """The parameters of an experiment that a stage and those before it depend on, as "field = value"."""
-    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    names = list(pipeline)
-    used: list[str] = []
-    for earlier in names[: names.index(stage) + 1]:
-        if earlier != "why_exact" or stage == "why_exact":  # nothing follows from it
-            for path in pipeline[earlier].get("do", {}).get("params", []):
-                used += [path.rsplit(".", 1)[1]] if path.rsplit(".", 1)[1] not in used else []
+@cache
+def _pipeline() -> dict[str, dict]:
+    """The stages of dvc.yaml that run for each experiment, in its order."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    return {name: stage["do"] for name, stage in stages.items() if "foreach" in stage}
+
+
+def stage_of(notebook: str) -> str:
+    """The stage of dvc.yaml that runs a notebook: 5_disentangle is run by disentangle."""
+    return re.sub(r"^\d+_", "", notebook)
+
+
+def maker_of(file: str) -> str:
+    """The stage that writes a file of an experiment's folder, by its path in there; "" if none does."""
+    for name, stage in _pipeline().items():
+        for kind in ("outs", "plots", "metrics"):
+            for out in stage.get(kind, []):
+                path = (out if isinstance(out, str) else next(iter(out))).removeprefix(IN_FOLDER)
+                if file == path or file.startswith(f"{path}/"):
+                    return name
+    return ""
+
+
+@cache
+def parameters_of(stage: str, name: str) -> str:
+    """The parameters of an experiment that a stage and those it builds on depend on, as "field = value, …"."""
+    stages, used = [stage], set()
+    for step in stages:  # grows as it goes
+        described = _pipeline().get(step, {})
+        used |= {path.rsplit(".", 1)[1] for path in described.get("params", [])}
+        makers = {maker_of(path.removeprefix(IN_FOLDER)) for path in described.get("deps", [])}
+        stages += sorted(makers - {""} - set(stages))
     setting = experiments.load(name)
-    return [f"{field} = {_plain(getattr(setting, field))}" for field in used]
+    fields = [field for field in type(setting).model_fields if field in used]
+    return ", ".join(f"{field} = {_plain(getattr(setting, field))}" for field in fields)
 
 
-def provenance(name: str, notebook: str, path: Path) -> str:
-    """A folded note below a figure: its experiment, parameters, stage, commit, and the command that redraws it."""
-    stage = MADE_BY[notebook]
-    try:
-        parameters = ", ".join(parameters_of(stage, name))
-    except ValueError:
-        parameters = "not in params.yaml"
-    rows = {
-        "experiment": name,
-        "parameters": parameters,
-        "made by": f"stage {stage}@{name} (notebooks/{notebook}.ipynb)",
-        "commit": commit_of(path),
-        "redraw": f"dvc pull && dvc repro --single-item --force {stage}@{name}",
-    }
+def provenance(name: str | None, stage: str, path: Path) -> str:
+    """A folded note below a figure: its experiment, parameters, stage, commit, and the command that redraws it.
+
+    `name` is None for a figure over all experiments, which `make claims` draws.
+    """
+    if name is None:
+        rows = {"experiment": "all that have results", "made by": "notebooks/claims.ipynb"}
+        command = "make claims"
+    else:
+        rows = {"experiment": name, "parameters": _parameters(stage, name), "made by": f"stage {stage}@{name}"}
+        command = f"dvc pull; dvc repro --single-item --force {stage}@{name}"
+    rows |= {"commit": commit_of(path), "redraw": command}
     code = {"commit", "redraw"}
     lines = "".join(
         f"<dt>{key}</dt><dd>{f'<code>{escape(value)}</code>' if key in code else escape(value)}</dd>"
@@ -93,29 +108,41 @@ def provenance(name: str, notebook: str, path: Path) -> str:
     return f'<details class="provenance"><summary>How this figure was made</summary><dl>{lines}</dl></details>'
 
 
-def chapter(notebook: NotebookNode, stem: str, name: str, path: Path, captions: Captions) -> NotebookNode:
+def _parameters(stage: str, name: str) -> str:
+    try:
+        return parameters_of(stage, name)
+    except ValueError:
+        return "no block of params.yaml has this name"
+
+
+def chapter(notebook: NotebookNode, stem: str, name: str | None, path: Path, captions: Captions) -> NotebookNode:
     """A notebook as run, to be read: figures with captions and provenance, their code folded, no injected cells."""
     cells, heading, place = [], "", 0
     for cell in notebook.cells:
         if "injected-parameters" in cell.metadata.get("tags", []):
             continue
+        cells.append(cell)
         if cell.cell_type == "markdown":
             headings = re.findall(r"^#+ (.+)$", cell.source, flags=re.MULTILINE)
             if headings:
                 heading, place = headings[-1], 0
-            cells.append(cell)
             continue
-        kinds = {kind for output in cell.get("outputs", []) for kind in output.get("data", {})}
+        cell.outputs = [output for output in cell.get("outputs", []) if not _is_bare_number(output)]
+        kinds = {kind for output in cell.outputs for kind in output.get("data", {})}
         if "image/png" in kinds or "text/markdown" in kinds:
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
-        cells.append(cell)
         if "image/png" in kinds:
-            file = re.search(r'"figures" / "([\w-]+)"', cell.source)
+            file = DRAWN.search(cell.source)
             caption, alt = captions.of(file and file[1], stem, heading, place)
-            place += file is None
+            place += 1
             cell.metadata["mystnb"] = {"image": {"alt": alt}, "figure": {"caption": caption}}
-            cells.append(nbformat.v4.new_markdown_cell(provenance(name, stem, path)))
+            cells.append(nbformat.v4.new_markdown_cell(provenance(name, stage_of(stem), path)))
     return nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
+
+
+def _is_bare_number(output: NotebookNode) -> bool:
+    """What `write_text` returns at the end of a cell: of no use to a reader."""
+    return output.get("data", {}).get("text/plain", "").isdigit()
 
 
 def place(view: str, names: list[str], static: str) -> str:
@@ -133,6 +160,19 @@ def scripts(static: str) -> str:
     return f'<script src="{static}/play.js"></script>'
 
 
+def overview(names: list[str]) -> str:
+    """A table of the experiments, each with a link to its page."""
+    rows = []
+    for name in names:
+        try:
+            setting = experiments.load(name)
+            cells = [getattr(setting, field) for field in ("dataset", "network", "epochs", "players", "samples")]
+        except ValueError:
+            cells = [""] * 5
+        rows.append((f"[{name}]({name}.md)", *cells))
+    return _table(["experiment", "dataset", "network", "epochs", "players", "samples"], rows)
+
+
 def experiment(name: str, folder: Path, captions: Captions, playable: bool) -> tuple[str, list[Path]]:
     """The page of an experiment, and the files that it shows, to be put in a folder of its name."""
     parts, files = [f"# {name}\n"], []
@@ -146,14 +186,14 @@ def experiment(name: str, folder: Path, captions: Captions, playable: bool) -> t
         parts.append("*No block of `params.yaml` has this name.*\n")
     if (folder / "metrics.json").exists():
         parts.append(_metrics(json.loads((folder / "metrics.json").read_text(encoding="utf-8"))))
-    figures = sorted((folder / "figures").glob("*.png"), key=lambda path: _natural(path.stem))
+    figures = [path for path in folder.rglob("figure-*.png") if path.parent in (folder, folder / "figures")]
     if figures:
         parts.append("## Figures\n")
-    for path in figures:
+    for path in sorted(figures, key=lambda path: natural(path.stem)):
         files.append(path)
-        caption, alt = captions.of(path.stem, "", path.stem, 0)
-        parts.append(f":::{{figure}} {name}/{path.name}\n:alt: {' '.join(alt.split())}\n\n{caption}\n:::\n")
-        parts.append(provenance(name, "6_figures", path) + "\n")
+        caption, alt = captions.of(path.stem)
+        parts.append(f":::{{figure}} {name}/{path.name}\n:alt: {alt}\n\n{caption}\n:::\n")
+        parts.append(provenance(name, maker_of(str(path.relative_to(folder))), path) + "\n")
     verdicts = _verdicts(folder / "notebooks")
     if verdicts:
         parts.append("## The paper says / we measured / agrees?\n")
@@ -176,7 +216,7 @@ def claims(files: dict[str, Path]) -> str:
             rows.append(row)
     if not rows:
         return "*No experiment has a table of claims yet (`results/<experiment>/claims.json`).*"
-    rows.sort(key=lambda row: (_natural(str(row["where"])), str(row["claim"])))  # the paper's order
+    rows.sort(key=lambda row: (natural(str(row["where"])), str(row["claim"])))  # the paper's order
     cells = [
         (row["claim"], row["where"], f"[{row['experiment']}](experiments/{row['experiment']}.md)", row["statistic"],
          row["predicted"], row["measured"], _interval(row["interval"]), _verdict(str(row["verdict"])))
@@ -187,27 +227,27 @@ def claims(files: dict[str, Path]) -> str:
 
 
 def _metrics(metrics: dict) -> str:
+    """A row for each number, a column for each timepoint or level of noise."""
     parts = ["## Measured\n"]
-    for key, first in (("timepoints", "timepoint"), ("noise", "noise")):
-        rows = metrics.get(key) or {}
-        columns = list(dict.fromkeys(column for row in rows.values() for column in row))
-        table = [(name, *(row.get(column, "") for column in columns)) for name, row in rows.items()]
-        if table:
-            parts.append(_table([first, *(column.replace("_", " ") for column in columns)], table) + "\n")
+    for columns in (metrics.get("timepoints"), metrics.get("noise")):
+        if columns:
+            names = dict.fromkeys(name for values in columns.values() for name in values)
+            rows = [(name.replace("_", " "), *(values.get(name, "") for values in columns.values())) for name in names]
+            parts.append(_table(["", *columns], rows) + "\n")
     return "\n".join(parts)
 
 
 def _verdicts(folder: Path) -> list[tuple[str, str]]:
-    """(notebook, table) for each notebook whose last output is a table of what agrees."""
+    """(notebook, table) for each notebook that closes with a table of what agrees."""
     tables = []
-    for stem in MADE_BY:
+    for stem in STAGES:
         path = folder / f"{stem}.ipynb"
         if path.exists():
             cells = nbformat.read(path, as_version=4).cells
-            outputs = [output for cell in cells for output in cell.get("outputs", [])]
-            table = next((o.data["text/markdown"] for o in reversed(outputs) if "text/markdown" in o.get("data", {})), "")
-            if "agrees?" in table.partition("\n")[0]:
-                tables.append((stem, table))
+            data = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
+            shown = [bundle["text/markdown"] for bundle in data if "text/markdown" in bundle]
+            if shown and AGREES in shown[-1].partition("\n")[0]:
+                tables.append((stem, shown[-1]))
     return tables
 
 
@@ -222,7 +262,7 @@ def _plain(value: object) -> str:
         return f"{value:.4g}"
     if isinstance(value, tuple | list):
         return "[" + ", ".join(_plain(item) for item in value) + "]"
-    return "null" if value is None else " ".join(str(value).split())
+    return "" if value is None else " ".join(str(value).split())
 
 
 def _interval(ends: list | None) -> str:
@@ -230,10 +270,9 @@ def _interval(ends: list | None) -> str:
 
 
 def _verdict(verdict: str) -> str:
-    kind = re.match(r"\w+", verdict.lower())
-    return f"[{verdict}]{{.verdict .verdict-{kind[0] if kind else 'none'}}}"
+    return f"[{verdict}]{{.verdict .verdict-{verdict.lower().replace(' ', '-')}}}"
 
 
-def _natural(text: str) -> list:
+def natural(text: str) -> list:
     """A key that sorts "Fig. 10" after "Fig. 9"."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]

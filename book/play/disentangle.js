@@ -21,17 +21,23 @@ function positionOf(field, value) {
   return Math.min(1, Math.max(0, x));
 }
 
+// The least of 1, 2 and 5 times a power of ten of which at most `count` fit into `reach`.
+function tickStep(reach, count) {
+  const power = 10 ** Math.floor(Math.log10(reach / count));
+  return power * [1, 2, 5, 10].find((factor) => reach / (power * factor) <= count);
+}
+
 // Bars and curves by order, positive strengths up, negative ones down. `series`: [{kind, rows, line}].
 function chart(title, n, reach, series, height) {
   const width = 560, left = 44, right = 8, top = 10, bottom = 34;
   const x = (m) => left + ((m - 0.5) / n) * (width - left - right), middle = (top + height - bottom) / 2;
   const y = (value) => middle - (value / reach) * (middle - top);
   const picture = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title, class: "play-chart" });
-  const step = 10 ** Math.floor(Math.log10(reach)), ticks = reach / step >= 4 ? 2 : reach / step >= 2 ? 1 : 0.5;
-  for (let k = -Math.floor(reach / (ticks * step)); k <= reach / (ticks * step); k++) {
-    const value = k * ticks * step;
+  const step = tickStep(reach, Math.floor((middle - top) / 30));
+  for (let k = -Math.floor(reach / step); k <= reach / step; k++) {
+    const value = k * step;
     picture.append(draw("line", { x1: left, x2: width - right, y1: y(value), y2: y(value), class: k ? "grid" : "axis" }));
-    picture.append(draw("text", { x: left - 6, y: y(value) + 4, class: "tick", "text-anchor": "end" }, shown(Math.abs(value), 2)));
+    picture.append(draw("text", { x: left - 6, y: y(value) + 4, class: "tick", "text-anchor": "end" }, String(Number(Math.abs(value).toPrecision(2)))));
   }
   for (let m = 1; m <= n; m++)
     picture.append(draw("text", { x: x(m), y: height - 20, class: "tick", "text-anchor": "middle" }, String(m)));

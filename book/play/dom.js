@@ -26,10 +26,10 @@ function choice(label, names, chosen, changed) {
   return make("label", { class: "play-choice" }, `${label} `, select);
 }
 
-// A number as text: `digits` significant ones, a true minus sign, no exponent unless it is very small.
+// A number as text: `digits` significant ones, a true minus sign, an exponent only if it is very small or large.
 function shown(value, digits = 4) {
   if (!Number.isFinite(value)) return "–";
   if (value === 0) return "0";
-  const text = Math.abs(value) < 1e-4 ? value.toExponential(digits - 1) : Number(value.toPrecision(digits)).toString();
-  return text.replace(/-/g, "−");
+  const plain = Math.abs(value) >= 1e-4 && Math.abs(value) < 10 ** digits;
+  return (plain ? value.toPrecision(digits) : value.toExponential(digits - 1)).replace(/-/g, "−");
 }

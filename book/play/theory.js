@@ -82,7 +82,10 @@ function measuredStrength(pairs, tau, z, n) {
 // A_decay(m)± of Eq. 8 with γ = 1, as the mean over samples, in units of z.
 function unitDecay(pairs, delta, z, n) {
   const strength = noStrength(n);
-  for (const pair of pairs) addByOrder(pair.map((table) => shrink(table, delta)), 0, 1 / z / pairs.length, strength);
+  for (const pair of pairs) {
+    const shrunk = pair.map((table) => shrink(table, delta)); // its OR table has interactions of order 1 again
+    addByOrder(mergeSingletons(...shrunk), 0, 1 / z / pairs.length, strength);
+  }
   return strength;
 }
 
