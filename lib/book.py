@@ -72,11 +72,11 @@ def assemble(results: Path, source: Path) -> list[str]:
         "SCRIPTS": pages.scripts("_static"),
         "CLAIMS": pages.claims({name: results / name / "claims.json" for name in names}),
     }
-    for page in ("index.md", "play.md", "claims.md", "experiments/index.md"):
-        text = (source / page).read_text(encoding="utf-8")
+    for page in [*source.glob("*.md"), source / "experiments" / "index.md"]:
+        text = page.read_text(encoding="utf-8")
         for word, content in filled.items():
             text = text.replace(f"<<{word}>>", content)
-        (source / page).write_text(text, encoding="utf-8")
+        page.write_text(pages.without_dead_links(text, source), encoding="utf-8")
     static = _made(source / "_static" / "play.css").parent
     shutil.copytree(BOOK / "katex", static / "katex", ignore=shutil.ignore_patterns("*.js", "README.md"))
     shutil.copy(play.VIEWS / "play.css", static)

@@ -160,6 +160,15 @@ def scripts(static: str) -> str:
     return f'<script src="{static}/play.js"></script>'
 
 
+def without_dead_links(text: str, folder: Path) -> str:
+    """The text with links to chapters that this book does not have left as words."""
+
+    def kept(link: re.Match) -> str:
+        return link[0] if (folder / link[2]).exists() else link[1]
+
+    return re.sub(r"\[([^]]+)\]\((chapters/[^)#]+)\)", kept, text)
+
+
 def overview(names: list[str]) -> str:
     """A table of the experiments, each with a link to its page."""
     rows = []
