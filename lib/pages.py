@@ -188,7 +188,8 @@ def experiment(name: str, folder: Path, captions: Captions, playable: bool) -> t
     try:
         setting = experiments.load(name)
         rows = experiments.settings(setting, *type(setting).model_fields)
-        table = _table(["parameter", "value", "meaning"], [(f"`{field}`", *rest) for field, *rest in rows])
+        rows = [(f"`{field}`", "null" if value is None else value, meaning) for field, value, meaning in rows]
+        table = _table(["parameter", "value", "meaning"], rows)
         parts.append(f"{setting.network} on {setting.dataset}, {setting.players} players, {setting.samples} samples.\n")
         parts.append(f"## Parameters\n\n{table}\n")
     except ValueError:

@@ -1,7 +1,6 @@
 """The book: its numbers are those of lib/, its pages are whole and need no other host.
 
-A small book is built here from made-up results of two experiments, one of images and one of words. What only a
-browser can tell is in test_browser.py.
+The book is a small one, of made-up results (small_book.py). What only a browser can tell is in test_browser.py.
 """
 
 import base64
@@ -10,82 +9,16 @@ import re
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
-import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
 import torch
-import xarray as xr
 from py_mini_racer import MiniRacer
+from small_book import IMAGES, SAMPLES, WORDS, N, make_values
 from sphinx.errors import ExtensionError
 
-from lib import book, disentangle, experiments, pages, play, strengths, subsets, tables, theory, typeset
+from lib import book, disentangle, pages, play, strengths, subsets, tables, theory, typeset
 from lib.experiments import ROOT
-
-IMAGES, WORDS = "digits-vgg", "sst2-bert-medium"
-N = 6
-
-
-def make_values(samples=6, n=N, seed=0):
-    """Value tables (4, samples, 2**n) made of interactions that get fewer and weaker with their order."""
-    draw = torch.Generator().manual_seed(seed)
-    order = subsets.orders(n)
-    tables_ = []
-    for k in range(4):
-        pair = [torch.randn(samples, 2**n, generator=draw, dtype=torch.float64) * 0.4 ** (order + k % 2) for _ in "ao"]
-        for table in pair:
-            table *= torch.rand(samples, 2**n, generator=draw, dtype=torch.float64) < 0.05 * order
-            table[:, 0] = 0
-        tables_.append(subsets.logical_model(*pair, torch.randn(samples, generator=draw, dtype=torch.float64)))
-    return torch.stack(tables_)
-
-
-def make_results(folder, name, players):
-    """A folder of results as the pipeline makes it, with what the book reads."""
-    values = make_values()
-    coords = {"timepoint": list("ABCD"), "sample": np.arange(6), "label": ("sample", np.arange(6) % 3), **players}
-    measured = xr.Dataset({"values": (("timepoint", "sample", "subset"), values.numpy())}, coords=coords)
-    tables.write(measured, folder / name / "values.nc")
-    setting = experiments.load(name)
-    timepoints = {t: {"epoch": k, "train_loss": 1.0 / (k + 1), "alpha": 0.9} for k, t in enumerate("ABCD")}
-    (folder / name / "metrics.json").write_text(json.dumps({"timepoints": timepoints, "noise": {}}))
-    (folder / name / "figures").mkdir()
-    figure, panel = plt.subplots(figsize=(2, 1))
-    panel.plot([1, 2])
-    figure.savefig(folder / name / "figures" / "figure-2.png")
-    plt.close(figure)
-    return setting
-
-
-@pytest.fixture(scope="session")
-def results(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("book") / "results"
-    image = np.random.default_rng(0).integers(0, 256, (4, 1, 16, 16), dtype=np.uint8)
-    patches = np.stack([np.sort(np.random.default_rng(k).permutation(64)[:N]) for k in range(6)])
-    make_results(folder, IMAGES, {
-        "patch": (("sample", "player"), patches), "image": (("image_sample", "channel", "row", "column"), image),
-    })  # fmt: skip
-    words = np.array([[f"word{k}-{i}" for i in range(N)] for k in range(6)])
-    make_results(folder, WORDS, {"word": (("sample", "player"), words)})
-    claim = {
-        "claim": "the spindle, $A_\\text{spindle}$, grows | a lot", "where": "Fig. 4", "experiment": IMAGES, "statistic": "τ_b",
-        "predicted": "≥ 0.5", "measured": 0.25, "interval": [0.1, 0.4], "verdict": "does not hold",
-    }  # fmt: skip
-    rows = [claim, {**claim, "where": "Fig. 10", "measured": None, "interval": None, "verdict": "not measured"}]
-    (folder / IMAGES / "claims.json").write_text(json.dumps(rows))
-    for notebook in ("4_decompose", "5_disentangle"):
-        path = folder / IMAGES / "notebooks" / f"{notebook}.ipynb"
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes((ROOT / "results" / IMAGES / "notebooks" / path.name).read_bytes())
-    return folder
-
-
-@pytest.fixture(scope="session")
-def site(results):
-    """The small book; also (site, results, what the build says is missing) for test_browser.py."""
-    output = results.with_name("site")
-    missing = book.build(results, output, results.with_name("source"))
-    return output, results, missing
 
 
 class Page(HTMLParser):
@@ -112,18 +45,18 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="session")
-def parsed(site):
-    return {path: Page(path) for path in site[0].rglob("*.html")}
+def parsed(small_book):
+    return {path: Page(path) for path in small_book.rglob("*.html")}
 
 
-def test_there_is_a_page_for_each_part(site):
-    found = {str(path.relative_to(site[0])) for path in site[0].rglob("*.html")}
+def test_there_is_a_page_for_each_part(small_book):
+    found = {str(path.relative_to(small_book)) for path in small_book.rglob("*.html")}
     expected = {"index", "paper", "claims", "play", "search", "experiments/index"}
     expected |= {"chapters/4_decompose", "chapters/5_disentangle", f"experiments/{IMAGES}", f"experiments/{WORDS}"}
     assert {f"{name}.html" for name in expected} <= found
 
 
-def test_every_link_leads_somewhere_and_nothing_is_loaded_from_another_host(site, parsed):
+def test_every_link_leads_somewhere_and_nothing_is_loaded_from_another_host(small_book, parsed):
     for path, page in parsed.items():
         for target in (*page.links, *page.loads):
             parts = urlsplit(target)
@@ -136,15 +69,15 @@ def test_every_link_leads_somewhere_and_nothing_is_loaded_from_another_host(site
             assert file.is_file(), f"{path.name}: {target}"
             if parts.fragment and file in parsed:
                 assert unquote(parts.fragment) in parsed[file].anchors, f"{path.name}: {target}"
-    for sheet in site[0].rglob("*.css"):
+    for sheet in small_book.rglob("*.css"):
         for target in re.findall(r"url\(\s*[\"']?([^)\"']+)", sheet.read_text(encoding="utf-8")):
             if not target.startswith(("data:", "#")):
                 assert (sheet.parent / urlsplit(target).path).is_file(), f"{sheet.name}: {target}"
 
 
-def test_every_equation_of_the_paper_stands_typeset_under_its_number(site, parsed):
-    html = (site[0] / "paper.html").read_text(encoding="utf-8")
-    assert {f"eq-{number}" for number in range(1, 13)} <= parsed[site[0] / "paper.html"].anchors
+def test_every_equation_of_the_paper_stands_typeset_under_its_number(small_book, parsed):
+    html = (small_book / "paper.html").read_text(encoding="utf-8")
+    assert {f"eq-{number}" for number in range(1, 13)} <= parsed[small_book / "paper.html"].anchors
     for number in range(1, 13):
         block = html[html.index(f'id="eq-{number}"') :].split("</div>")[0]
         assert 'class="katex-html"' in block and "<math" in block
@@ -153,20 +86,20 @@ def test_every_equation_of_the_paper_stands_typeset_under_its_number(site, parse
         assert "\\frac" not in outside and "\\text{" not in outside and "$$" not in page.text, path.name
 
 
-def test_mentions_of_equations_lead_to_them_and_choices_are_marked(site):
-    html = (site[0] / "chapters" / "5_disentangle.html").read_text(encoding="utf-8")
+def test_mentions_of_equations_lead_to_them_and_choices_are_marked(small_book):
+    html = (small_book / "chapters" / "5_disentangle.html").read_text(encoding="utf-8")
     assert 'href="../paper.html#eq-6"' in html and 'href="../paper.html#eq-9"' in html
     assert re.search(r'<span class="ours"><strong>Our choice:</strong>', html)
     assert "(Eq. 9)</mtext>" not in html and 'id="eq-9"' in html  # a number in the margin, not in words
 
 
-def test_figures_have_captions_texts_and_their_origin(site, parsed):
+def test_figures_have_captions_texts_and_their_origin(small_book, parsed):
     for name in ("chapters/5_disentangle.html", f"experiments/{IMAGES}.html"):
-        html = (site[0] / name).read_text(encoding="utf-8")
+        html = (small_book / name).read_text(encoding="utf-8")
         figures = html.count("<figcaption>")
         assert figures and html.count('class="provenance"') == figures
-        assert all(len(image.get("alt", "")) > 20 for image in parsed[site[0] / name].images)
-    html = (site[0] / "chapters" / "5_disentangle.html").read_text(encoding="utf-8")
+        assert all(len(image.get("alt", "")) > 20 for image in parsed[small_book / name].images)
+    html = (small_book / "chapters" / "5_disentangle.html").read_text(encoding="utf-8")
     assert "dvc repro --single-item --force disentangle@digits-vgg" in html
     assert "alpha_range = [0.5, 1.5]" in html and "epochs = 96" in html
 
@@ -180,8 +113,8 @@ def test_every_figure_that_ships_has_a_caption():
     assert captions.missing == []
 
 
-def test_claims_are_one_table_in_the_papers_order(site, parsed):
-    text = parsed[site[0] / "claims.html"].text
+def test_claims_are_one_table_in_the_papers_order(small_book, parsed):
+    text = parsed[small_book / "claims.html"].text
     assert text.index("Fig. 4") < text.index("Fig. 10")
     assert "0.1 to 0.4" in text and "does not hold" in text
     assert "grows | a lot" in text
@@ -238,8 +171,8 @@ def _plain(engine):
 
 def test_the_browsers_spindle_is_libs(engine):
     for alpha in (0.31, 0.5, 0.8724, 1.0, 1.37, 2.0):
-        ours = ask(engine, f"spindle({alpha}, 0.7, {N})")
-        torch.testing.assert_close(torch.tensor(ours, dtype=torch.float64), theory.spindle(alpha, 0.7, N), rtol=1e-10, atol=1e-14)
+        ours = torch.tensor(ask(engine, f"spindle({alpha}, 0.7, {N})"), dtype=torch.float64)
+        torch.testing.assert_close(ours, theory.spindle(alpha, 0.7, N), rtol=1e-10, atol=1e-14)
 
 
 def test_the_browsers_decay_and_strengths_are_libs(engine):
@@ -259,9 +192,10 @@ def test_the_browsers_logical_model_is_libs(engine):
     draw = torch.Generator().manual_seed(4)
     pair = torch.randn(2, 2**5, generator=draw, dtype=torch.float64)
     expected = subsets.logical_model(*pair, torch.tensor(0.3, dtype=torch.float64))
-    model = "Array.from({ length: 32 }, (_, present) => logicalModel(mergeSingletons(and, or), 0.3, present))"
-    ours = ask(engine, model.replace("(and, or)", "(Float64Array.from(a), Float64Array.from(o))"), a=pair[0].tolist(), o=pair[1].tolist())
-    torch.testing.assert_close(torch.tensor(ours, dtype=torch.float64), expected, rtol=1e-12, atol=1e-12)
+    merged = "mergeSingletons(Float64Array.from(a), Float64Array.from(o))"
+    states = f"Array.from({{ length: 32 }}, (_, present) => logicalModel({merged}, 0.3, present))"
+    ours = torch.tensor(ask(engine, states, a=pair[0].tolist(), o=pair[1].tolist()), dtype=torch.float64)
+    torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_the_browsers_best_pair_is_libs(engine):
@@ -269,21 +203,20 @@ def test_the_browsers_best_pair_is_libs(engine):
     for _ in range(20):
         a, d, s = draw.normal(size=(2, 6)), draw.uniform(size=(2, 6)), draw.uniform(size=6)
         ours = ask(engine, "bestPair(a, s, d)", a=a.tolist(), s=s.tolist(), d=d.tolist())
-        products = [torch.tensor(float(x)) for x in (2 * s @ s, (d * d).sum(), (d * s).sum(), (a * s).sum(), (a * d).sum())]
-        beta, gamma, _ = disentangle.nonnegative_pair(*(x.double() for x in products))
-        assert ours["beta"] == pytest.approx(float(beta), rel=1e-6, abs=1e-6)
-        assert ours["gamma"] == pytest.approx(float(gamma), rel=1e-6, abs=1e-6)
+        products = 2 * s @ s, (d * d).sum(), (d * s).sum(), (a * s).sum(), (a * d).sum()
+        beta, gamma, _ = disentangle.nonnegative_pair(*(torch.tensor(x, dtype=torch.float64) for x in products))
+        assert (ours["beta"], ours["gamma"]) == pytest.approx((float(beta), float(gamma)), rel=1e-9, abs=1e-12)
 
 
-def test_tables_survive_their_way_into_the_page(site, results):
-    text = (site[0] / "_static" / "tables" / f"{IMAGES}.js").read_text(encoding="utf-8")
+def test_tables_survive_their_way_into_the_page(small_book, small_results):
+    text = (small_book / "_static" / "tables" / f"{IMAGES}.js").read_text(encoding="utf-8")
     fields = json.loads(text.partition(" = ")[2].rstrip(";\n"))
     shown = fields["players"]
-    packed = np.frombuffer(base64.b64decode(shown["values"]), "<f4").reshape(4, 6, 2**N)
-    values = tables.read(results / IMAGES / "values.nc")["values"].values
+    packed = np.frombuffer(base64.b64decode(shown["values"]), "<f4").reshape(4, SAMPLES, 2**N)
+    values = tables.read(small_results / IMAGES / "values.nc")["values"].values
     np.testing.assert_allclose(packed, values, rtol=1e-6)
     assert [bool(sample["image"]) for sample in shown["samples"]] == [True] * 4 + [False] * 2  # as many as there are
-    assert shown["samples"][0]["patches"] == tables.read(results / IMAGES / "values.nc").patch.values[0].tolist()
+    assert shown["samples"][0]["patches"] == tables.read(small_results / IMAGES / "values.nc").patch.values[0].tolist()
 
 
 def test_fields_that_do_not_fit_are_refused_by_name():

@@ -52,12 +52,6 @@ function renderPlayers({ model, el }) {
     const picture = draw("svg", { viewBox: `0 0 ${side} ${side}`, class: "play-image", "aria-label": sample.name, role: "group" });
     if (sample.image) picture.append(draw("image", { href: sample.image, width: side, height: side, preserveAspectRatio: "none" }));
     else picture.append(draw("rect", { width: side, height: side, class: "no-image" }));
-    for (let player = 0; player < n; player++) {
-      const [x, y] = corner(player);
-      picture.append(draw("g", button(sample, player, present & (1 << player)),
-        draw("rect", { x: x + 1, y: y + 1, width: cell - 2, height: cell - 2 }),
-        draw("text", { x: x + 4, y: y + 13 }, String(player + 1))));
-    }
     const largest = Math.abs(listed[0]?.effect ?? 1);
     const marked = pointed ? [pointed] : listed.filter(({ kind, subset }) => fires(kind, subset, present)).slice(0, DRAWN);
     for (const { kind, subset, effect } of marked) {
@@ -68,6 +62,12 @@ function renderPlayers({ model, el }) {
       picture.append(points.length > 1
         ? draw("polygon", { ...style, points: points.map((p) => p.join(",")).join(" ") })
         : draw("circle", { ...style, cx: points[0][0], cy: points[0][1], r: cell / 3 }));
+    }
+    for (let player = 0; player < n; player++) {
+      const [x, y] = corner(player);
+      picture.append(draw("g", button(sample, player, present & (1 << player)),
+        draw("rect", { x: x + 1, y: y + 1, width: cell - 2, height: cell - 2 }),
+        draw("text", { x: x + 4, y: y + 13 }, String(player + 1))));
     }
     return picture;
   }
