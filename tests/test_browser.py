@@ -15,7 +15,7 @@ import urllib.request
 
 import pytest
 import torch
-from small_book import IMAGES, N, WORDS
+from small_book import IMAGES, WORDS, N
 
 from lib import disentangle, experiments, play, strengths, subsets, tables, theory
 from lib.experiments import ROOT
@@ -78,9 +78,10 @@ def test_every_page_is_whole_without_a_network(browser, small_book, size, scheme
         for image in page.query_selector_all("img"):
             image.scroll_into_view_if_needed()
             assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0, path.name
-        assert page.evaluate("[...document.querySelectorAll('.katex')].every(e => e.getBoundingClientRect().height > 0)")
+        heights = "formulas => formulas.map(formula => formula.getBoundingClientRect().height)"
+        assert all(page.locator(".katex:visible").evaluate_all(heights)), path.name
         assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), path.name
-        assert page.evaluate("document.fonts.ready.then(fonts => [...fonts].every(font => font.status !== 'error'))")
+        assert "error" not in page.evaluate("document.fonts.ready.then(fonts => [...fonts].map(font => font.status))")
         assert watched.troubles == [], path
         page.close()
     context.close()
@@ -146,8 +147,9 @@ def test_switching_players_off_gives_the_numbers_of_lib(page, small_results, nam
     place.locator("select").first.select_option(label=name)
     page.wait_for_selector(f".play-here[data-view=players][data-ready={name}]")
     view = place.locator(".players")
-    view.get_by_label("Sample").select_option(index=1)
-    view.get_by_label("Timepoint").select_option(label="C")
+    sample, timepoint = view.locator("select").all()
+    sample.select_option(index=1)
+    timepoint.select_option(label="C")
     v, i_and, i_or, _, _ = pairs_of(small_results, name, "C")
     h = subsets.logical_model(i_and, i_or, v[:, 0])
     present = 2**N - 1
@@ -160,12 +162,13 @@ def test_switching_players_off_gives_the_numbers_of_lib(page, small_results, nam
         switched = view.locator(f"[data-player='{player}']").get_attribute("aria-checked")
         assert switched == ("true" if present >> player & 1 else "false")
     assert view.locator(".play-stage").inner_html() != before
-    listed = view.locator(".play-effects li").evaluate_all("rows => rows.map(row => [row.dataset.kind, +row.dataset.subset])")
+    rows = view.locator(".play-effects li")
+    listed = rows.evaluate_all("rows => rows.map(row => [row.dataset.kind, Number(row.dataset.subset)])")
     fires = [bool(s & present) if kind == "OR" else s & present == s for kind, s in listed]
     assert number(view, "out") == fires.count(False) == view.locator(".play-effects li.out").count() > 0
     merged = strengths.merge_singletons(i_and, i_or)
     strongest = torch.cat([table[1, 1:].abs() for table in merged]).sort(descending=True).values[: len(listed)]
-    shown = view.locator(".play-effects li").evaluate_all("rows => rows.map(row => Math.abs(row.dataset.value))")
+    shown = rows.evaluate_all("rows => rows.map(row => Math.abs(row.dataset.value))")
     assert shown == pytest.approx(strongest.tolist(), rel=1e-6)
 
 
@@ -239,5 +242,5 @@ def test_the_widgets_work_in_jupyterlab(browser, lab):
     cell = page.locator(".jp-CodeCell", has_text="by_hand.delta = 0.1").first
     cell.locator(".jp-InputArea-editor").click()
     page.keyboard.press("Control+Enter")  # the kernel knows where the slider is
-    page.wait_for_function("[...document.querySelectorAll('.jp-OutputArea')].some(o => o.textContent.includes('δ = 0.1,'))")
+    page.locator(".jp-OutputArea", has_text="δ = 0.1,").first.wait_for()
     assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
