@@ -227,10 +227,12 @@ def lab(tmp_path, small_results):
 
 
 def test_the_widgets_work_in_jupyterlab(browser, lab):
-    page = browser.new_context(viewport=WIDE).new_page()
-    page.set_default_timeout(240_000)
+    tall = {"width": 1280, "height": 6000}  # JupyterLab makes only those cells that are on the screen
+    page = browser.new_context(viewport=tall).new_page()
+    page.set_default_timeout(120_000)
     page.goto(lab)
     page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+    page.get_by_text("| Idle").wait_for()  # before the kernel is there, running is forgotten
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_text("Run All Cells", exact=True).click()
     page.wait_for_selector(".play.players >> nth=1")
