@@ -25,6 +25,10 @@ from lib.experiments import ROOT
 from lib.notebook import STAGES
 
 BOOK = ROOT / "book"
+ORDER = (  # of the chapters: the paper's; what is not named here follows
+    "logical_model", "1_train", "2_extract", "3_inject", "4_decompose", "why_exact", "sparsity", "generalisation",
+    "uncertainty", "5_disentangle", "determined", "6_figures", "overfitting", "7_claims",
+)  # fmt: skip
 TABLES = 480  # interaction tables that all pages share: 2 MB of site and 25 s of solving for every 200 with n = 10
 
 
@@ -60,7 +64,8 @@ def assemble(results: Path, source: Path) -> list[str]:
         for path in files:
             shutil.copy(path, _made(source / "experiments" / name / path.name))
         _made(source / "experiments" / f"{name}.md").write_text(page, encoding="utf-8")
-    chapters = [stage for stage in STAGES if (source / "chapters" / f"{stage}.ipynb").exists()]
+    order = [*ORDER, *(stage for stage in STAGES if stage not in ORDER)]
+    chapters = [stage for stage in order if (source / "chapters" / f"{stage}.ipynb").exists()]
     filled = {
         "CHAPTERS": "\n".join(f"chapters/{stage}" for stage in chapters),
         "ALL-CLAIMS": "chapters/claims" if (results / "claims.ipynb").exists() else "",
