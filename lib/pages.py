@@ -3,9 +3,11 @@
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from html import escape
+from itertools import chain
 from pathlib import Path
 
 import nbformat
@@ -63,15 +65,35 @@ def stage_of(notebook: str) -> str:
     return re.sub(r"^\d+_", "", notebook)
 
 
+def _outputs() -> Iterator[tuple[str, str, bool]]:
+    """(stage, path in an experiment's folder, whether DVC keeps it) for each output of the stages."""
+    for name, stage in _pipeline().items():
+        for out in chain.from_iterable(stage.get(kind, []) for kind in ("outs", "plots", "metrics")):
+            path, how = (out, {}) if isinstance(out, str) else next(iter(out.items()))
+            yield name, path.removeprefix(IN_FOLDER), how.get("cache", True)
+
+
 def maker_of(file: str) -> str:
     """The stage that writes a file of an experiment's folder, by its path in there; "" if none does."""
-    for name, stage in _pipeline().items():
-        for kind in ("outs", "plots", "metrics"):
-            for out in stage.get(kind, []):
-                path = (out if isinstance(out, str) else next(iter(out))).removeprefix(IN_FOLDER)
-                if file == path or file.startswith(f"{path}/"):
-                    return name
-    return ""
+    return next((name for name, path, _ in _outputs() if file == path or file.startswith(f"{path}/")), "")
+
+
+def redrawing(stage: str, name: str) -> list[str]:
+    """What to give `dvc repro`, so that a stage runs in a clone: with it those whose results no clone brings along."""
+    absent = {path: maker for maker, path, kept in _outputs() if not kept and _is_ignored(f"results/{name}/{path}")}
+    stages = [stage]
+    for step in stages:  # grows as it goes
+        deps = {path.removeprefix(IN_FOLDER) for path in _pipeline().get(step, {}).get("deps", [])}
+        stages += sorted({absent[path] for path in deps & absent.keys()} - set(stages))
+    return ["prepare", *(f"{step}@{name}" for step in _pipeline() if step in stages)]
+
+
+@cache
+def _is_ignored(path: str) -> bool:
+    try:
+        return not subprocess.run(["git", "check-ignore", path, f"{path}/"], cwd=ROOT, capture_output=True).returncode
+    except OSError:  # no git
+        return False
 
 
 @cache
@@ -98,7 +120,7 @@ def provenance(name: str | None, stage: str, path: Path) -> str:
         command = "make claims"
     else:
         rows = {"experiment": name, "parameters": _parameters(stage, name), "made by": f"stage {stage}@{name}"}
-        command = f"dvc pull; dvc repro --single-item --force {stage}@{name}"
+        command = f"dvc pull --allow-missing; dvc repro --single-item --force {' '.join(redrawing(stage, name))}"
     rows |= {"commit": commit_of(path), "redraw": command}
     code = {"commit", "redraw"}
     lines = "".join(
@@ -184,18 +206,15 @@ def overview(names: list[str]) -> str:
 
 def experiment(name: str, folder: Path, captions: Captions, playable: bool) -> tuple[str, list[Path]]:
     """The page of an experiment, and the files that it shows, to be put in a folder of its name."""
-    parts, files = [f"# {name}\n"], []
+    parts, files, parameters = [f"# {name}\n"], [], "*No block of `params.yaml` has this name.*"
     try:
         setting = experiments.load(name)
+        parts.append(f"{setting.network} on {setting.dataset}, {setting.players} players, {setting.samples} samples.\n")
         rows = experiments.settings(setting, *type(setting).model_fields)
         rows = [(f"`{field}`", "null" if value is None else value, meaning) for field, value, meaning in rows]
-        table = _table(["parameter", "value", "meaning"], rows)
-        parts.append(f"{setting.network} on {setting.dataset}, {setting.players} players, {setting.samples} samples.\n")
-        parts.append(f"## Parameters\n\n{table}\n")
+        parameters = _table(["parameter", "value", "meaning"], rows)
     except ValueError:
-        parts.append("*No block of `params.yaml` has this name.*\n")
-    if (folder / "metrics.json").exists():
-        parts.append(_metrics(json.loads((folder / "metrics.json").read_text(encoding="utf-8"))))
+        pass
     figures = [path for path in folder.rglob("figure-*.png") if path.parent in (folder, folder / "figures")]
     if figures:
         parts.append("## Figures\n")
@@ -212,6 +231,9 @@ def experiment(name: str, folder: Path, captions: Captions, playable: bool) -> t
         parts.append("## Disentangle by hand\n\n" + place("disentangle", [name], "../_static") + "\n")
         parts.append("## Switch players off\n\n" + place("players", [name], "../_static") + "\n")
         parts.append(scripts("../_static") + "\n")
+    if (folder / "metrics.json").exists():
+        parts.append(_metrics(json.loads((folder / "metrics.json").read_text(encoding="utf-8"))))
+    parts.append(f"## Parameters\n\n{parameters}\n")
     return "\n".join(parts), files
 
 
