@@ -1,11 +1,11 @@
-# make figures | test | claims | paper | lab | bench: each does all its own set-up; only git, make and Python 3.11 or newer are needed.
+# make figures | book | test | claims | paper | lab | bench: each does all its own set-up; only git, make and Python 3.11 or newer are needed.
 PYTHON ?= python3
 UV := uv==0.13.9
 # Threads that spin while they wait are many times slower on a busy machine.
 export OMP_WAIT_POLICY := PASSIVE
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: figures test test-paper claims paper lab bench pin
+.PHONY: figures book test test-browser test-paper claims paper lab bench pin
 .DELETE_ON_ERROR:
 
 figures: .venv/ready
@@ -13,10 +13,18 @@ figures: .venv/ready
 	dvc repro
 	@echo "The figures are in results/*/figures, the notebooks as run in results/*/notebooks."
 
+book: .venv/ready-for-book # what the pipeline made, as a static site to be read
+	dvc pull --quiet --allow-missing
+	python -m lib.book
+
 test: .venv/ready-to-test
 	dvc pull --quiet data.dvc
 	ruff check lib tests
 	python -m pytest
+	@echo "Not run here: make test-browser (needs Chromium), make test-paper (needs the data sets)."
+
+test-browser: .venv/ready-to-test book # the book and JupyterLab in Debian's chromium, or any Chromium on the PATH
+	python -m pytest -m browser
 
 test-paper: .venv/ready-to-test # the paper's experiments on small settings, from the data sets in downloads/
 	python -m pytest -m paper
@@ -43,11 +51,16 @@ bench: .venv/ready-to-test
 	.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps -e .
 	@touch $@
 
-.venv/ready-to-test: .venv/ready requirements-dev.txt
-	.venv/bin/uv pip install --quiet --python .venv/bin/python -r requirements.txt -r requirements-dev.txt
+.venv/ready-for-book: .venv/ready requirements-book.txt
+	.venv/bin/uv pip install --quiet --python .venv/bin/python -r requirements.txt -r requirements-book.txt
 	@touch $@
 
-# Renews both pinned lists from the .in files.
+.venv/ready-to-test: .venv/ready-for-book requirements-dev.txt
+	.venv/bin/uv pip install --quiet --python .venv/bin/python -r requirements.txt -r requirements-book.txt -r requirements-dev.txt
+	@touch $@
+
+# Renews the pinned lists from the .in files.
 pin: .venv/ready
 	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements.in -o requirements.txt
-	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate requirements-dev.in | grep -vxFf requirements.txt > requirements-dev.txt
+	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate requirements-book.in | grep -vxFf requirements.txt > requirements-book.txt
+	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate requirements-dev.in | grep -vxF -f requirements.txt -f requirements-book.txt > requirements-dev.txt

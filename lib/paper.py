@@ -112,8 +112,9 @@ def start(names: list[str]) -> int:
         lines[last + 1 : last + 1] = [f"  - {name}\n" for name in missing]
         PARAMS.write_text("".join(lines), encoding="utf-8")
         print(f"params.yaml: run has now {', '.join(missing)}, too")
-    targets = [f"weave@{name}" for name in names]
-    return subprocess.run(["dvc", "repro", "prepare", *targets], cwd=ROOT).returncode
+    # What ships with the repository is pulled; a training whose checkpoints do not ship is not repeated for that.
+    command = ["dvc", "repro", "--pull", "--allow-missing", "prepare", *(f"weave@{name}" for name in names)]
+    return subprocess.run(command, cwd=ROOT).returncode
 
 
 if __name__ == "__main__":

@@ -1,7 +1,26 @@
 """Shapes and types in signatures are checked at run time here, and only here."""
 
 import beartype
+import pytest
 from jaxtyping import install_import_hook
 
 typechecker = beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))  # an int will do for a float
 install_import_hook("lib", f"{__name__}.typechecker")
+
+
+@pytest.fixture(scope="session")
+def small_results(tmp_path_factory):
+    """A folder of made-up results of two experiments (small_book.py)."""
+    import small_book
+
+    folder = tmp_path_factory.mktemp("book") / "results"
+    small_book.make_results(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_book(small_results):
+    """The folder of their book."""
+    import small_book
+
+    return small_book.make_book(small_results)

@@ -41,7 +41,7 @@ def test_starting_adds_the_names_and_keeps_the_comments(monkeypatch, tmp_path):
     assert [line for line in after if line not in before] == ["  - mnist-lenet"]
     assert len(after) == len(before) + 1
     assert yaml.safe_load(params.read_text())["run"] == ["digits-vgg", "mnist-lenet"]
-    assert calls == [["dvc", "repro", "prepare", "weave@mnist-lenet", "weave@digits-vgg"]]
+    assert calls == [["dvc", "repro", "--pull", "--allow-missing", "prepare", "weave@mnist-lenet", "weave@digits-vgg"]]
     paper.start(["mnist-lenet"])
     assert params.read_text().splitlines() == after, "a second time changes nothing"
 

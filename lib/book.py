@@ -1,0 +1,148 @@
+"""The book: the notebooks as run, a page for each experiment and what to play with, as a static site.
+
+python -m lib.book [--results results] [--output build/book]
+
+The source of the site is put together in build/book-source, from the folder book/ and from what the pipeline
+made; Sphinx with MyST-NB renders it. Nothing is computed but the numbers that the pages to play with need.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import yaml
+
+from lib import experiments, pages, play
+from lib.experiments import ROOT
+from lib.notebook import STAGES
+
+BOOK = ROOT / "book"
+ORDER = (  # of the chapters: the paper's; what is not named here follows
+    "logical_model", "1_train", "2_extract", "3_inject", "4_decompose", "why_exact", "sparsity", "generalisation",
+    "uncertainty", "5_disentangle", "determined", "6_figures", "overfitting", "7_claims",
+)  # fmt: skip
+TABLES = 480  # interaction tables that all pages share: 2 MB of site and 25 s of solving for every 200 with n = 10
+
+
+def collect(results: Path) -> list[str]:
+    """The experiments with something to show: folders of `results` with notebooks, figures, metrics or claims.
+
+    Those that params.yaml lists under `run` come first. Raises ValueError if there is none.
+    """
+    signs = ("notebooks", "figures", "metrics.json", "claims.json", "values.nc")
+    found = sorted(path.name for path in results.glob("*/") if any((path / sign).exists() for sign in signs))
+    if not found:
+        raise ValueError(f"results = {results}: nothing to show in it; `make figures` makes the default experiment's")
+    running = experiments.running()
+    return sorted(found, key=lambda name: (running.index(name) if name in running else len(running), name))
+
+
+def assemble(results: Path, source: Path) -> list[str]:
+    """Writes the site's source; returns what a reader of the book should be told is missing, a line each."""
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(BOOK, source, ignore=shutil.ignore_patterns("play", "katex", "figures.yaml"))
+    captions = pages.Captions(yaml.safe_load((BOOK / "figures.yaml").read_text(encoding="utf-8")))
+    names = collect(results)
+    with_notebooks = [name for name in names if (results / name / "notebooks").is_dir()]
+    told = {results / "claims.ipynb": None}  # over all experiments; the other chapters are told on one of them
+    told |= {results / name / "notebooks" / f"{stage}.ipynb": name for name in with_notebooks[:1] for stage in STAGES}
+    for path, name in told.items():
+        if path.exists():
+            chapter = pages.chapter(nbformat.read(path, as_version=4), path.stem, name, path, captions)
+            nbformat.write(chapter, _made(source / "chapters" / path.name))
+    playable, missing = _write_tables(results, names, source / "_static" / "tables")
+    for name in names:
+        page, files = pages.experiment(name, results / name, captions, playable=name in playable)
+        for path in files:
+            shutil.copy(path, _made(source / "experiments" / name / path.name))
+        _made(source / "experiments" / f"{name}.md").write_text(page, encoding="utf-8")
+    order = [*ORDER, *(stage for stage in STAGES if stage not in ORDER)]
+    chapters = [stage for stage in order if (source / "chapters" / f"{stage}.ipynb").exists()]
+    filled = {
+        "CHAPTERS": "\n".join(f"chapters/{stage}" for stage in chapters),
+        "ALL-CLAIMS": "chapters/claims" if (results / "claims.ipynb").exists() else "",
+        "EXPERIMENTS": "\n".join(names),
+        "OVERVIEW": pages.overview(names),
+        "TUTORIAL": with_notebooks[0] if with_notebooks else "none",
+        "DISENTANGLE": pages.place("disentangle", playable, "_static"),
+        "PLAYERS": pages.place("players", playable, "_static"),
+        "SCRIPTS": pages.scripts("_static"),
+        "CLAIMS": pages.claims({name: results / name / "claims.json" for name in names}),
+    }
+    for page in [*source.glob("*.md"), source / "experiments" / "index.md"]:
+        text = page.read_text(encoding="utf-8")
+        for word, content in filled.items():
+            text = text.replace(f"<<{word}>>", content)
+        page.write_text(pages.without_dead_links(text, source), encoding="utf-8")
+    static = _made(source / "_static" / "play.css").parent
+    shutil.copytree(BOOK / "katex", static / "katex", ignore=shutil.ignore_patterns("*.js", "README.md"))
+    shutil.copy(play.VIEWS / "play.css", static)
+    page_script = (play.VIEWS / "page.js").read_text(encoding="utf-8")
+    (static / "play.js").write_text(f"(() => {{\n{play.script()}\n{page_script}}})();\n", encoding="utf-8")
+    return [*missing, *captions.missing]
+
+
+def render(source: Path, output: Path) -> None:
+    """Sphinx's HTML of the source. Raises RuntimeError, with what Sphinx says, on any warning or error."""
+    shutil.rmtree(output, ignore_errors=True)
+    command = [sys.executable, "-m", "sphinx", "-b", "html", "-q", "-W", "--keep-going", "-d", str(source / ".trees")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([*command, str(source), str(output)], capture_output=True, text=True, env=environment)
+    if done.returncode:
+        raise RuntimeError(f"Sphinx: {done.stderr.strip()}")
+    for leftover in ("objects.inv", ".buildinfo"):
+        (output / leftover).unlink(missing_ok=True)
+
+
+def build(results: Path, output: Path, source: Path) -> list[str]:
+    """The whole book in `output`; returns what is missing in it. Raises as `collect` and `render` do."""
+    missing = assemble(results, source)
+    render(source, output)
+    return missing
+
+
+def _write_tables(results: Path, names: list[str], folder: Path) -> tuple[list[str], list[str]]:
+    """A script of tables for each experiment that has them; (those experiments, a line for each without)."""
+    missing = [f"{name}: no values.nc to play with (`dvc pull` brings it if it ships)" for name in names
+               if not (results / name / "values.nc").exists()]  # fmt: skip
+    playable = [name for name in names if (results / name / "values.nc").exists()]
+    for name in playable:
+        setting = experiments.load(name)
+        share = max(1, TABLES // (4 * len(playable)))
+        fields = play.of_experiment(results / name, setting, samples=share, precision=np.float32)
+        _made(folder / f"{name}.js").write_text(play.page_script(name, fields), encoding="utf-8")
+    return playable, missing
+
+
+def _made(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m lib.book", description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=ROOT / "results", help="the folder with a folder an experiment")
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "book", help="where the site goes")
+    arguments = parser.parse_args()
+    warnings.simplefilter("default")
+    start = time.monotonic()
+    missing = build(arguments.results, arguments.output, arguments.output.with_name("book-source"))
+    for line in missing:
+        print(f"missing: {line}")
+    size = sum(path.stat().st_size for path in arguments.output.rglob("*") if path.is_file()) / 1e6
+    print(f"{arguments.output / 'index.html'}: {size:.1f} MB, {time.monotonic() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ValueError, OSError, RuntimeError, json.JSONDecodeError) as error:
+        sys.exit(f"error: {error}")

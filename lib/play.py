@@ -1,0 +1,203 @@
+"""What a reader can play with: the tables of an experiment, packed for the views in book/play.
+
+A view is a piece of JavaScript that shows the same in a page of the book and in JupyterLab. Here are the fields
+that it needs, as JSON values and bytes: numbers are little-endian float32 in a page, where size counts, and
+float64 in JupyterLab.
+"""
+
+import base64
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float64
+from PIL import Image
+from torch import Tensor
+
+from lib import strengths, tables
+from lib.disentangle import disentangle
+from lib.experiments import ROOT, Experiment
+from lib.sparsest import sparsest
+from lib.subsets import player_count
+
+VIEWS = ROOT / "book" / "play"
+SCRIPTS = ("theory", "dom", "disentangle", "players")  # in the order that they need each other
+SAMPLES = 8  # shown with their players; values.nc has the images of as many
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A sample in the view of players: the n players are patches of an image, or words."""
+
+    name: str
+    image: str | None = None  # a URL, of a data URL
+    patches: Sequence[int] | None = None  # row · grid + column, n of them
+    words: Sequence[str] | None = None  # n of them
+
+
+def script() -> str:
+    """The views' JavaScript: functions only, valid as the body of a module and of a plain script."""
+    return "\n".join((VIEWS / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
+
+
+def style() -> str:
+    """The views' CSS."""
+    return (VIEWS / "play.css").read_text(encoding="utf-8")
+
+
+def disentangle_fields(
+    conditions: dict[str, tuple[Float64[Tensor, "samples subsets"], Float64[Tensor, "samples subsets"]]],
+    tau: dict[str, float],
+    *,
+    reference: str | None = None,
+    alpha_range: tuple[float, float] | None = None,
+    delta_min: float = 1e-3,
+    precision: type = np.float64,
+) -> dict:
+    """Eq. 6 to 9 over the strengths of each condition: I_AND, I_OR of the same samples, and τ, in log-odds.
+
+    `reference` names the condition whose interactions are the I* of the decay (None: each its own). The view
+    starts at the last condition and at its least-squares split, which is found here by `disentangle`, on the numbers
+    as they are packed. Raises ValueError for an unknown reference, and as `normaliser` and `disentangle` do.
+    """
+    names = list(conditions)
+    if reference is not None and reference not in names:
+        raise ValueError(f"reference is {reference!r}; allowed: {', '.join(names)}, or None")
+    packed = {name: tuple(_rounded(table, precision) for table in pair) for name, pair in conditions.items()}
+    z = {name: float(strengths.normaliser(*pair, tau[name])) for name, pair in packed.items()}
+    rows = []
+    for name, pair in packed.items():
+        own = reference or name
+        fit = disentangle(
+            strengths.by_order(*pair, tau[name]) / z[name],
+            *(table / z[own] for table in packed[own]),
+            alpha_range=alpha_range,
+            delta_range=(delta_min, 10.0),
+        )
+        best = {field: getattr(fit, field) for field in ("alpha", "beta", "delta", "gamma")}
+        rows.append({"name": name, "tau": tau[name], "z": z[name], "reference": names.index(own), "fit": best})
+    samples, subsets = packed[names[0]][0].shape
+    return {
+        "n": subsets.bit_length() - 1,
+        "samples": samples,
+        "conditions": rows,
+        "condition": len(rows) - 1,
+        **rows[-1]["fit"],
+        "tables": _pack([torch.stack(pair) for pair in packed.values()], precision),
+    }
+
+
+def players_fields(
+    values: dict[str, Float64[Tensor, "samples subsets"]],
+    conditions: dict[str, tuple[Float64[Tensor, "samples subsets"], Float64[Tensor, "samples subsets"]]],
+    samples: Sequence[Sample],
+    *,
+    grid: int | None = None,
+    precision: type = np.float64,
+) -> dict:
+    """Samples with their players: v on all masked states, I_AND and I_OR, at each condition.
+
+    `grid` is the number of patches along a side of the image; None where the players are words. The view starts
+    at the first sample and the last condition with all players there. Raises ValueError where a sample has another
+    number of players than the tables, and where `values` and `conditions` differ in names.
+    """
+    names, n = list(values), player_count(next(iter(values.values())))
+    if names != list(conditions):
+        raise ValueError(f"conditions are {', '.join(conditions)}; allowed: those of values, {', '.join(names)}")
+    for sample in samples:
+        players = sample.patches if sample.words is None else sample.words
+        if players is None or len(players) != n:
+            raise ValueError(f"sample {sample.name!r} has {len(players or [])} players; allowed: {n}, as the tables")
+    return {
+        "n": n,
+        "grid": grid,
+        "conditions": names,
+        "samples": [asdict(sample) for sample in samples],
+        "sample": 0,
+        "condition": len(names) - 1,
+        "present": 2**n - 1,
+        "tables": _pack([torch.stack(pair) for pair in conditions.values()], precision),
+        "values": _pack(list(values.values()), precision),
+    }
+
+
+def of_experiment(
+    results: Path, setting: Experiment, samples: int | None = None, precision: type = np.float64
+) -> dict[str, dict]:
+    """The fields of both views for an experiment, from values.nc in its folder of results, and interactions.nc.
+
+    Interactions are solved anew from the value tables where interactions.nc is not there. At most `samples`
+    samples are taken; τ and ζ are those of all. Raises FileNotFoundError if values.nc is not there.
+    """
+    measured = tables.read(results / "values.nc")
+    names = [str(name) for name in measured.timepoint.values]
+    values = {name: torch.from_numpy(measured["values"].sel(timepoint=name).values) for name in names}
+    tau = {name: float(strengths.threshold(table, setting.tau)) for name, table in values.items()}
+    zeta = {name: float(strengths.threshold(table, setting.zeta)) for name, table in values.items()}
+    values = {name: table[:samples] for name, table in values.items()}
+    if (results / "interactions.nc").exists():
+        found = tables.read(results / "interactions.nc").isel(sample=slice(samples))
+        pairs = {
+            name: tuple(torch.from_numpy(found[kind].sel(timepoint=name).values) for kind in ("i_and", "i_or"))
+            for name in names
+        }
+    else:
+        solved = {name: sparsest(table, zeta[name], setting.gap) for name, table in values.items()}
+        pairs = {name: (result.i_and, result.i_or) for name, result in solved.items()}
+    shown = [_sample(measured, k) for k in range(min(SAMPLES, len(values[names[0]])))]
+    few = slice(len(shown))
+    return {
+        "disentangle": disentangle_fields(
+            pairs,
+            tau,
+            reference="D" if setting.reference == "converged" else None,
+            alpha_range=setting.alpha_range,
+            delta_min=setting.delta_min,
+            precision=precision,
+        ),
+        "players": players_fields(
+            {name: table[few] for name, table in values.items()},
+            {name: (pair[0][few], pair[1][few]) for name, pair in pairs.items()},
+            shown,
+            grid=setting.grid,
+            precision=precision,
+        ),
+    }
+
+
+def page_script(name: str, fields: dict[str, dict]) -> str:
+    """The fields of an experiment as a script that a page loads, from a disk too: bytes are in base64."""
+    text = json.dumps(fields, default=lambda data: base64.b64encode(data).decode(), separators=(",", ":"))
+    return f"companion.tables[{json.dumps(name)}] = {text};\n"
+
+
+def picture(image: np.ndarray) -> str:
+    """A (channels, rows, columns) array of uint8 as the data URL of a PNG; one channel is drawn dark on white."""
+    pixels = 255 - image[0] if len(image) == 1 else np.moveaxis(image, 0, -1)
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="png", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _sample(measured: xr.Dataset, k: int) -> Sample:
+    at = measured.isel(sample=k)
+    name = f"{k + 1}: test sample {int(at.sample)}, label {int(at.label)}"
+    if "word" in measured:
+        return Sample(name, words=[str(word) for word in at["word"].values])
+    drawn = "image" in measured and k < measured.sizes["image_sample"]
+    image = picture(measured["image"].isel(image_sample=k).values) if drawn else None
+    return Sample(name, image=image, patches=at["patch"].values.tolist())
+
+
+def _rounded(table: Tensor, precision: type) -> Tensor:
+    return torch.from_numpy(table.cpu().numpy().astype(precision).astype(np.float64))
+
+
+def _pack(arrays: list[Tensor], precision: type) -> bytes:
+    little_endian = np.dtype(precision).newbyteorder("<")
+    return torch.stack(arrays).cpu().numpy().astype(little_endian).tobytes()

@@ -1,0 +1,68 @@
+"""The book's two things to play with as widgets, on tables of one's own.
+
+The JavaScript is that of the book (book/play); see notebooks/play.ipynb for both in use.
+"""
+
+from collections.abc import Sequence
+
+import anywidget
+import traitlets
+from jaxtyping import Float64
+from torch import Tensor
+
+from lib import experiments, play
+
+Pair = tuple[Float64[Tensor, "samples subsets"], Float64[Tensor, "samples subsets"]]
+
+
+class _View(anywidget.AnyWidget):
+    _css = play.style()
+    n = traitlets.Int().tag(sync=True)
+    conditions = traitlets.List().tag(sync=True)
+    condition = traitlets.Int().tag(sync=True)  # index of the one shown
+    tables = traitlets.Bytes().tag(sync=True)
+
+
+class Disentangle(_View):
+    """Decay and spindle over the measured strengths; α, β, δ, γ follow the sliders, and the sliders follow them."""
+
+    _esm = f"{play.script()}\nexport default {{ render: renderDisentangle }};\n"
+    samples = traitlets.Int().tag(sync=True)
+    alpha = traitlets.Float().tag(sync=True)
+    beta = traitlets.Float().tag(sync=True)
+    delta = traitlets.Float().tag(sync=True)
+    gamma = traitlets.Float().tag(sync=True)
+
+
+class Players(_View):
+    """A sample whose players can be switched off; bit i of `present` says that player i is there."""
+
+    _esm = f"{play.script()}\nexport default {{ render: renderPlayers }};\n"
+    grid = traitlets.Int(allow_none=True).tag(sync=True)
+    samples = traitlets.List().tag(sync=True)
+    values = traitlets.Bytes().tag(sync=True)
+    sample = traitlets.Int().tag(sync=True)  # index of the one shown
+    present = traitlets.Int().tag(sync=True)
+
+
+def disentangle(conditions: dict[str, Pair], tau: dict[str, float], **choices) -> Disentangle:
+    """Eq. 6 to 9 by hand, for tables I_AND, I_OR in log-odds by the name of their condition; see
+    `play.disentangle_fields` for the choices and the errors."""
+    return Disentangle(**play.disentangle_fields(conditions, tau, **choices))
+
+
+def players(
+    values: dict[str, Float64[Tensor, "samples subsets"]],
+    conditions: dict[str, Pair],
+    samples: Sequence[play.Sample],
+    grid: int | None = None,
+) -> Players:
+    """Samples with their players, for value tables and I_AND, I_OR in log-odds by the name of their condition;
+    see `play.players_fields` for the errors."""
+    return Players(**play.players_fields(values, conditions, samples, grid=grid))
+
+
+def of_experiment(name: str, folder: str = "results") -> tuple[Disentangle, Players]:
+    """Both, for an experiment of params.yaml that has value tables. Raises as `play.of_experiment` does."""
+    fields = play.of_experiment(experiments.results(name, folder), experiments.load(name))
+    return Disentangle(**fields["disentangle"]), Players(**fields["players"])

@@ -1,0 +1,76 @@
+"""A small book for the tests: made-up results of two experiments, one of images and one of words."""
+
+import json
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+import xarray as xr
+
+from lib import book, subsets, tables
+from lib.experiments import ROOT
+
+IMAGES, WORDS = "digits-vgg", "sst2-bert-medium"
+N = 6  # players
+SAMPLES = 6
+
+
+def make_values(samples=SAMPLES, n=N, seed=0):
+    """Value tables (4, samples, 2**n) made of interactions that get fewer and weaker with their order."""
+    draw = torch.Generator().manual_seed(seed)
+    order = subsets.orders(n)
+    made = []
+    for k in range(4):
+        pair = torch.randn(2, samples, 2**n, generator=draw, dtype=torch.float64) * 0.4 ** (order + k % 2)
+        pair *= torch.rand(2, samples, 2**n, generator=draw, dtype=torch.float64) < 0.05 * order
+        pair[..., 1] += 0.1  # not nothing of order 1
+        pair[..., 0] = 0
+        made.append(subsets.logical_model(*pair, torch.randn(samples, generator=draw, dtype=torch.float64)))
+    return torch.stack(made)
+
+
+def make_experiment(folder, players):
+    """A folder of results as the pipeline makes it, with what the book reads."""
+    sample = np.arange(SAMPLES)
+    coords = {"timepoint": list("ABCD"), "sample": sample, "label": ("sample", sample % 3), **players}
+    measured = xr.Dataset({"values": (("timepoint", "sample", "subset"), make_values().numpy())}, coords=coords)
+    tables.write(measured, folder / "values.nc")
+    timepoints = {name: {"epoch": k, "train_loss": 1.0 / (k + 1), "alpha": 0.9} for k, name in enumerate("ABCD")}
+    (folder / "metrics.json").write_text(json.dumps({"timepoints": timepoints, "noise": {}}))
+    (folder / "figures").mkdir()
+    figure, panel = plt.subplots(figsize=(2, 1))
+    panel.plot([1, 2])
+    figure.savefig(folder / "figures" / "figure-2.png")
+    plt.close(figure)
+
+
+def make_results(folder):
+    """Results of two experiments; one has claims and two of its notebooks as run."""
+    image = np.random.default_rng(0).integers(0, 256, (4, 1, 16, 16), dtype=np.uint8)  # fewer than there are samples
+    patches = np.stack([np.sort(np.random.default_rng(k).permutation(64)[:N]) for k in range(SAMPLES)])
+    drawn = {"patch": (("sample", "player"), patches), "image": (("image_sample", "channel", "row", "column"), image)}
+    make_experiment(folder / IMAGES, drawn)
+    words = np.array([[f"word{k}-{i}" for i in range(N)] for k in range(SAMPLES)])
+    make_experiment(folder / WORDS, {"word": (("sample", "player"), words)})
+    claim = {
+        "claim": "the spindle, $A_\\text{spindle}$, grows | a lot",
+        "where": "Fig. 4",
+        "experiment": IMAGES,
+        "statistic": "τ_b",
+        "predicted": "≥ 0.5",
+        "measured": 0.25,
+        "interval": [0.1, 0.4],
+        "verdict": "does not hold",
+    }
+    rows = [claim, {**claim, "where": "Fig. 10", "measured": None, "interval": None, "verdict": "not measured"}]
+    (folder / IMAGES / "claims.json").write_text(json.dumps(rows))
+    (folder / IMAGES / "notebooks").mkdir()
+    for name in ("4_decompose.ipynb", "5_disentangle.ipynb"):
+        executed = ROOT / "results" / IMAGES / "notebooks" / name
+        (folder / IMAGES / "notebooks" / name).write_bytes(executed.read_bytes())
+
+
+def make_book(results):
+    """The book of these results, in a folder beside them."""
+    book.build(results, results.with_name("site"), results.with_name("source"))
+    return results.with_name("site")

@@ -1,0 +1,233 @@
+"""The book: its numbers are those of lib/, its pages are whole and need no other host.
+
+The book is a small one, of made-up results (small_book.py). What only a browser can tell is in test_browser.py.
+"""
+
+import base64
+import json
+import re
+from html.parser import HTMLParser
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from py_mini_racer import MiniRacer
+from small_book import IMAGES, SAMPLES, WORDS, N, make_values
+from sphinx.errors import ExtensionError
+
+from lib import book, disentangle, pages, play, strengths, subsets, tables, theory, typeset
+from lib.experiments import ROOT
+
+
+class Page(HTMLParser):
+    """What a page links to and loads, its anchors, and its text."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.loads, self.anchors, self.images, self.text = [], [], set(), [], ""
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.anchors |= {attributes.get("id"), attributes.get("name")} - {None}
+        if tag == "a" and "href" in attributes:
+            self.links.append(attributes["href"])
+        if tag == "img":
+            self.images.append(attributes)
+        loads = {"link": "href", "script": "src", "img": "src", "iframe": "src", "source": "src", "object": "data"}
+        if tag in loads and attributes.get(loads[tag]) and attributes.get("rel") not in ("canonical", "author"):
+            self.loads.append(attributes[loads[tag]])
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture(scope="session")
+def parsed(small_book):
+    return {path: Page(path) for path in small_book.rglob("*.html")}
+
+
+def test_there_is_a_page_for_each_part(small_book):
+    found = {str(path.relative_to(small_book)) for path in small_book.rglob("*.html")}
+    expected = {"index", "paper", "claims", "play", "search", "experiments/index"}
+    expected |= {"chapters/4_decompose", "chapters/5_disentangle", f"experiments/{IMAGES}", f"experiments/{WORDS}"}
+    assert {f"{name}.html" for name in expected} <= found
+
+
+def test_every_link_leads_somewhere_and_nothing_is_loaded_from_another_host(small_book, parsed):
+    for path, page in parsed.items():
+        for target in (*page.links, *page.loads):
+            parts = urlsplit(target)
+            if parts.scheme in ("http", "https") and target in page.links and target not in page.loads:
+                continue  # where a reader may go, not what the page needs
+            if parts.scheme == "data":
+                continue
+            assert not parts.scheme and not parts.netloc, f"{path.name} loads {target}"
+            file = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            assert file.is_file(), f"{path.name}: {target}"
+            if parts.fragment and file in parsed:
+                assert unquote(parts.fragment) in parsed[file].anchors, f"{path.name}: {target}"
+    for sheet in small_book.rglob("*.css"):
+        for target in re.findall(r"url\(\s*[\"']?([^)\"']+)", sheet.read_text(encoding="utf-8")):
+            if not target.startswith(("data:", "#")):
+                assert (sheet.parent / urlsplit(target).path).is_file(), f"{sheet.name}: {target}"
+
+
+def test_every_equation_of_the_paper_stands_typeset_under_its_number(small_book, parsed):
+    html = (small_book / "paper.html").read_text(encoding="utf-8")
+    assert {f"eq-{number}" for number in range(1, 13)} <= parsed[small_book / "paper.html"].anchors
+    for number in range(1, 13):
+        block = html[html.index(f'id="eq-{number}"') :].split("</div>")[0]
+        assert 'class="katex-html"' in block and "<math" in block
+    for path, page in parsed.items():
+        outside = re.sub(r"<annotation.*?</annotation>", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        assert "\\frac" not in outside and "\\text{" not in outside and "$$" not in page.text, path.name
+
+
+def test_mentions_of_equations_lead_to_them_and_choices_are_marked(small_book):
+    html = (small_book / "chapters" / "5_disentangle.html").read_text(encoding="utf-8")
+    assert 'href="../paper.html#eq-6"' in html and 'href="../paper.html#eq-9"' in html
+    assert re.search(r'<span class="ours"><strong>Our choice:</strong>', html)
+    assert "(Eq. 9)</mtext>" not in html and 'id="eq-9"' in html  # a number in the margin, not in words
+
+
+def test_figures_have_captions_texts_and_their_origin(small_book, parsed):
+    for name in ("chapters/5_disentangle.html", f"experiments/{IMAGES}.html"):
+        html = (small_book / name).read_text(encoding="utf-8")
+        figures = html.count("<figcaption>")
+        assert figures and html.count('class="provenance"') == figures
+        assert all(len(image.get("alt", "")) > 20 for image in parsed[small_book / name].images)
+    html = (small_book / "chapters" / "5_disentangle.html").read_text(encoding="utf-8")
+    assert "dvc repro --single-item --force prepare decompose@digits-vgg disentangle@digits-vgg" in html
+    assert "alpha_range = [0.5, 1.5]" in html and "epochs = 96" in html
+
+
+def test_every_figure_that_ships_has_a_caption():
+    captions = pages.Captions(book.yaml.safe_load((ROOT / "book" / "figures.yaml").read_text(encoding="utf-8")))
+    for path in sorted((ROOT / "results").glob("*/notebooks/*.ipynb")):
+        pages.chapter(nbformat.read(path, as_version=4), path.stem, path.parts[-3], path, captions)
+    for path in (ROOT / "results").rglob("figure-*.png"):
+        captions.of(path.stem)
+    assert captions.missing == []
+
+
+def test_claims_are_one_table_in_the_papers_order(small_book, parsed):
+    text = parsed[small_book / "claims.html"].text
+    assert text.index("Fig. 4") < text.index("Fig. 10")
+    assert "0.1 to 0.4" in text and "does not hold" in text
+    assert "grows | a lot" in text
+
+
+def test_a_claim_without_a_field_is_refused_by_name(tmp_path):
+    (tmp_path / "claims.json").write_text('[{"claim": "it grows"}]')
+    with pytest.raises(ValueError, match="row 0: where, experiment"):
+        pages.claims({"digits-vgg": tmp_path / "claims.json"})
+    assert "No experiment" in pages.claims({"digits-vgg": tmp_path / "absent.json"})
+
+
+def test_a_formula_that_cannot_be_read_is_shown_in_the_error():
+    katex = typeset.Katex()
+    assert "katex-display" in katex.render(r"a \tag{3}", display=True)
+    with pytest.raises(ExtensionError, match="nonsense"):
+        katex.render(r"\nonsense{a}")
+
+
+def test_nothing_to_show_is_said_in_one_line(tmp_path):
+    with pytest.raises(ValueError, match="nothing to show"):
+        book.collect(tmp_path)
+
+
+def test_a_figure_is_traced_to_its_stage_and_all_parameters_behind_it():
+    assert pages.stage_of("5_disentangle") == "disentangle"
+    assert pages.maker_of("figures/figure-2.png") == "figures"
+    assert pages.maker_of("values.nc") == "extract"
+    assert pages.maker_of("unheard-of.png") == ""
+    assert pages.redrawing("why_exact", IMAGES) == ["prepare", f"why_exact@{IMAGES}"]
+    # checkpoints are in no clone
+    assert pages.redrawing("inject", IMAGES) == ["prepare", f"train@{IMAGES}", f"inject@{IMAGES}"]
+    used = pages.parameters_of("figures", IMAGES)
+    assert "network = vgg4" in used and "zeta = 0.02" in used and "bootstrap = 200" in used
+
+
+# The browser's arithmetic, run here by the engine that typesets the equations.
+
+
+@pytest.fixture(scope="session")
+def engine():
+    racer = MiniRacer()
+    racer.eval((play.VIEWS / "theory.js").read_text(encoding="utf-8"))
+    return racer
+
+
+def ask(engine, expression, **names):
+    values = ", ".join(f"{key} = {json.dumps(value)}" for key, value in names.items())
+    prelude = f"let {values};" if values else ""
+    return json.loads(engine.eval(f"(() => {{ {prelude} return JSON.stringify({expression}, plain); }})()"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain(engine):
+    engine.eval("const plain = (_, value) => (ArrayBuffer.isView(value) ? Array.from(value) : value);")
+
+
+def test_the_browsers_spindle_is_libs(engine):
+    for alpha in (0.31, 0.5, 0.8724, 1.0, 1.37, 2.0):
+        ours = torch.tensor(ask(engine, f"spindle({alpha}, 0.7, {N})"), dtype=torch.float64)
+        torch.testing.assert_close(ours, theory.spindle(alpha, 0.7, N), rtol=1e-10, atol=1e-14)
+
+
+def test_the_browsers_decay_and_strengths_are_libs(engine):
+    draw = torch.Generator().manual_seed(3)
+    pair = torch.randn(2, 3, 2**N, generator=draw, dtype=torch.float64)
+    pair[..., 0] = 0
+    loaded = "tables.map(([a, o]) => mergeSingletons(Float64Array.from(a), Float64Array.from(o)))"
+    named = {"tables": pair.transpose(0, 1).tolist()}
+    for delta in (1e-3, 0.0123, 1.0):
+        ours = torch.tensor(ask(engine, f"unitDecay({loaded}, {delta}, 2.5, {N})", **named), dtype=torch.float64)
+        torch.testing.assert_close(ours, theory.decay(*pair, delta, 1.0).mean(0) / 2.5, rtol=1e-10, atol=1e-13)
+    ours = torch.tensor(ask(engine, f"measuredStrength({loaded}, 0.5, 2.5, {N})", **named), dtype=torch.float64)
+    torch.testing.assert_close(ours, strengths.by_order(*pair, 0.5).mean(0) / 2.5, rtol=1e-12, atol=1e-14)
+
+
+def test_the_browsers_logical_model_is_libs(engine):
+    draw = torch.Generator().manual_seed(4)
+    pair = torch.randn(2, 2**5, generator=draw, dtype=torch.float64)
+    expected = subsets.logical_model(*pair, torch.tensor(0.3, dtype=torch.float64))
+    merged = "mergeSingletons(Float64Array.from(a), Float64Array.from(o))"
+    states = f"Array.from({{ length: 32 }}, (_, present) => logicalModel({merged}, 0.3, present))"
+    ours = torch.tensor(ask(engine, states, a=pair[0].tolist(), o=pair[1].tolist()), dtype=torch.float64)
+    torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_the_browsers_best_pair_is_libs(engine):
+    draw = np.random.default_rng(5)
+    for _ in range(20):
+        a, d, s = draw.normal(size=(2, 6)), draw.uniform(size=(2, 6)), draw.uniform(size=6)
+        ours = ask(engine, "bestPair(a, s, d)", a=a.tolist(), s=s.tolist(), d=d.tolist())
+        products = 2 * s @ s, (d * d).sum(), (d * s).sum(), (a * s).sum(), (a * d).sum()
+        beta, gamma, _ = disentangle.nonnegative_pair(*(torch.tensor(x, dtype=torch.float64) for x in products))
+        assert (ours["beta"], ours["gamma"]) == pytest.approx((float(beta), float(gamma)), rel=1e-9, abs=1e-12)
+
+
+def test_tables_survive_their_way_into_the_page(small_book, small_results):
+    text = (small_book / "_static" / "tables" / f"{IMAGES}.js").read_text(encoding="utf-8")
+    fields = json.loads(text.partition(" = ")[2].rstrip(";\n"))
+    shown = fields["players"]
+    packed = np.frombuffer(base64.b64decode(shown["values"]), "<f4").reshape(4, SAMPLES, 2**N)
+    values = tables.read(small_results / IMAGES / "values.nc")["values"].values
+    np.testing.assert_allclose(packed, values, rtol=1e-6)
+    assert [bool(sample["image"]) for sample in shown["samples"]] == [True] * 4 + [False] * 2  # as many as there are
+    assert shown["samples"][0]["patches"] == tables.read(small_results / IMAGES / "values.nc").patch.values[0].tolist()
+
+
+def test_fields_that_do_not_fit_are_refused_by_name():
+    values = make_values(samples=1, n=3)[0]
+    pair = (values, values * 0)
+    with pytest.raises(ValueError, match="has 2 players; allowed: 3"):
+        play.players_fields({"A": values}, {"A": pair}, [play.Sample("one", words=["a", "b"])])
+    with pytest.raises(ValueError, match="reference is 'E'; allowed: A"):
+        play.disentangle_fields({"A": pair}, {"A": 0.0}, reference="E")
+    with pytest.raises(ValueError, match="conditions are B; allowed: those of values, A"):
+        play.players_fields({"A": values}, {"B": pair}, [])

@@ -1,0 +1,248 @@
+"""The book and JupyterLab in a real browser: `make test-browser`, with Chromium on the PATH.
+
+Pages are opened from the disk with the network off: those of a small book, and those of build/book if it was made.
+Without a browser these tests fail; the plain `make test` leaves them out.
+"""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+import torch
+from small_book import IMAGES, WORDS, N
+
+from lib import disentangle, experiments, play, strengths, subsets, tables, theory
+from lib.experiments import ROOT
+
+pytestmark = pytest.mark.browser
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+READY = ".play-here[data-ready] .play"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.fail(f"no browser: none of {', '.join(BROWSERS)} is on the PATH (Debian: apt install chromium)")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=path)
+        yield browser
+        browser.close()
+
+
+class Watched:
+    """A page whose console errors, exceptions, failed requests and requests to elsewhere are collected."""
+
+    def __init__(self, context):
+        self.page, self.troubles = context.new_page(), []
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.troubles.append(f"exception: {error}"))
+        self.page.on("requestfailed", lambda request: self.troubles.append(f"failed: {request.url}"))
+        self.page.on("request", self._request)
+
+    def _console(self, message):
+        if message.type in ("error", "warning"):
+            self.troubles.append(f"console: {message.text}")
+
+    def _request(self, request):
+        if not request.url.startswith(("file:", "data:", "blob:", "http://127.0.0.1:")):
+            self.troubles.append(f"elsewhere: {request.url}")
+
+    def open(self, address):
+        self.page.goto(address)
+        for view in self.page.query_selector_all(".play-here[data-view]"):
+            self.page.wait_for_function("view => view.dataset.ready", arg=view)
+        return self.page
+
+
+def every_page(small_book):
+    made = ROOT / "build" / "book"
+    return [path for folder in (small_book, made) if folder.exists() for path in sorted(folder.rglob("*.html"))]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_every_page_is_whole_without_a_network(browser, small_book, size, scheme):
+    context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
+    for path in every_page(small_book):
+        watched = Watched(context)
+        page = watched.open(path.as_uri())
+        for image in page.query_selector_all("img"):
+            image.scroll_into_view_if_needed()
+            assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0, path.name
+        heights = "formulas => formulas.map(formula => formula.getBoundingClientRect().height)"
+        assert all(page.locator(".katex:visible").evaluate_all(heights)), path.name
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), path.name
+        assert "error" not in page.evaluate("document.fonts.ready.then(fonts => [...fonts].map(font => font.status))")
+        assert watched.troubles == [], path
+        page.close()
+    context.close()
+
+
+@pytest.fixture
+def page(browser, small_book):
+    context = browser.new_context(viewport=WIDE, offline=True)
+    watched = Watched(context)
+    yield watched.open((small_book / "play.html").as_uri())
+    assert watched.troubles == []
+    context.close()
+
+
+def number(view, name):
+    return float(view.locator(f"[data-number={name}]").get_attribute("data-value"))
+
+
+def pairs_of(small_results, name, timepoint):
+    """The tables that lib/ finds for itself, and τ."""
+    setting, values = experiments.load(name), tables.read(small_results / name / "values.nc")["values"]
+    v = torch.from_numpy(values.sel(timepoint=timepoint).values)
+    solved = play.sparsest(v, float(strengths.threshold(v, setting.zeta)), setting.gap)
+    return v, solved.i_and, solved.i_or, float(strengths.threshold(v, setting.tau)), setting
+
+
+def test_disentangling_by_hand_gives_the_numbers_of_lib(page, small_results):
+    view = page.locator(".disentangle")
+    for timepoint in "DA":
+        view.locator("select").select_option(label=timepoint)
+        _, i_and, i_or, tau, setting = pairs_of(small_results, IMAGES, timepoint)
+        z = strengths.normaliser(i_and, i_or, tau)
+        strength, pair = strengths.by_order(i_and, i_or, tau) / z, (i_and / z, i_or / z)
+        limits = {"alpha_range": setting.alpha_range, "delta_range": (setting.delta_min, 10.0)}
+        fit = disentangle.disentangle(strength, *pair, **limits)
+        assert number(view, "residual") == pytest.approx(fit.relative_residual, rel=1e-6)
+        assert number(view, "decay") == pytest.approx(fit.decay_strength, rel=1e-6)
+        assert number(view, "spindle") == pytest.approx(fit.spindle_strength, rel=1e-6, abs=1e-9)
+
+    before = view.locator("svg").first.inner_html()
+    moved = {}
+    for field, place in (("alpha", 4321), ("beta", 3000), ("delta", 5000), ("gamma", 2500)):
+        slider = view.locator(f"input[data-field={field}]")
+        slider.evaluate(f"slider => {{ slider.value = {place}; slider.dispatchEvent(new Event('input')); }}")
+        moved[field] = float(view.locator(f"[data-shows={field}]").text_content())
+    assert view.locator("svg").first.inner_html() != before
+    alpha, delta = 0.3 + 1.7 * 0.4321, 1e-3 * 10000**0.5
+    assert (moved["alpha"], moved["delta"]) == pytest.approx((alpha, delta), rel=1e-3)  # as shown, four digits
+    view.locator("button[data-action=pair]").click()
+    unit = theory.decay(*pair, delta, 1.0).mean(0)
+    shape, target = theory.spindle(alpha, 1.0, N), strength.mean(0)
+    products = 2 * shape @ shape, (unit**2).sum(), (unit * shape).sum(), (target * shape).sum(), (target * unit).sum()
+    beta, gamma, _ = disentangle.nonnegative_pair(*products)
+    left = target - gamma * unit - beta * shape
+    assert number(view, "residual") == pytest.approx(float(left.norm() / target.norm()), rel=1e-6)
+    assert number(view, "decay") == pytest.approx(float(gamma * unit.sum()), rel=1e-6)
+    assert number(view, "spindle") == pytest.approx(float(beta * 2 * shape.sum()), rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", [IMAGES, WORDS])
+def test_switching_players_off_gives_the_numbers_of_lib(page, small_results, name):
+    place = page.locator(".play-here[data-view=players]")
+    place.locator("select").first.select_option(label=name)
+    page.wait_for_selector(f".play-here[data-view=players][data-ready={name}]")
+    view = place.locator(".players")
+    sample, timepoint = view.locator("select").all()
+    sample.select_option(index=1)
+    timepoint.select_option(label="C")
+    v, i_and, i_or, _, _ = pairs_of(small_results, name, "C")
+    h = subsets.logical_model(i_and, i_or, v[:, 0])
+    present = 2**N - 1
+    before = view.locator(".play-stage").inner_html()
+    for player in (0, 3, 4, 3):
+        view.locator(f"[data-player='{player}']").click()
+        present ^= 1 << player
+        assert number(view, "v") == pytest.approx(float(v[1, present]), rel=1e-6)
+        assert number(view, "h") == pytest.approx(float(h[1, present]), rel=1e-6, abs=1e-6)
+        switched = view.locator(f"[data-player='{player}']").get_attribute("aria-checked")
+        assert switched == ("true" if present >> player & 1 else "false")
+    assert view.locator(".play-stage").inner_html() != before
+    rows = view.locator(".play-effects li")
+    listed = rows.evaluate_all("rows => rows.map(row => [row.dataset.kind, Number(row.dataset.subset)])")
+    fires = [bool(s & present) if kind == "OR" else s & present == s for kind, s in listed]
+    assert number(view, "out") == fires.count(False) == view.locator(".play-effects li.out").count() > 0
+    merged = strengths.merge_singletons(i_and, i_or)
+    strongest = torch.cat([table[1, 1:].abs() for table in merged]).sort(descending=True).values[: len(listed)]
+    shown = rows.evaluate_all("rows => rows.map(row => Math.abs(row.dataset.value))")
+    assert shown == pytest.approx(strongest.tolist(), rel=1e-6)
+
+
+def test_players_can_be_switched_by_keyboard(page):
+    view = page.locator(".players")
+    view.locator("[data-player='2']").press("Enter")
+    assert view.locator("[data-player='2']").get_attribute("aria-checked") == "false"
+    page.keyboard.press("Space")  # it still has the focus
+    assert view.locator("[data-player='2']").get_attribute("aria-checked") == "true"
+
+
+def test_search_finds_from_a_disk(browser, small_book):
+    watched = Watched(browser.new_context(offline=True))
+    page = watched.open((small_book / "search.html").as_uri() + "?q=spindle")
+    page.wait_for_selector("#search-results li a")
+    hrefs = page.locator("#search-results li a").evaluate_all("links => links.map(link => link.href)")
+    assert any("5_disentangle" in href for href in hrefs)
+    assert watched.troubles == []
+
+
+def test_a_page_prints(browser, small_book, tmp_path):
+    page = Watched(browser.new_context(offline=True)).open((small_book / "paper.html").as_uri())
+    page.pdf(path=tmp_path / "paper.pdf", format="A4")
+    pages = len(re.findall(rb"/Type\s*/Page\b", (tmp_path / "paper.pdf").read_bytes()))
+    assert 2 <= pages <= 12
+
+
+@pytest.fixture
+def lab(tmp_path, small_results):
+    """The address of a JupyterLab on a copy of notebooks/play.ipynb that reads the small results."""
+    text = (ROOT / "notebooks" / "play.ipynb").read_text(encoding="utf-8")
+    folder = f'folder = \\"{small_results}\\"'
+    changed = text.replace('folder = \\"results\\"', folder)
+    assert folder in changed
+    (tmp_path / "play.ipynb").write_text(changed, encoding="utf-8")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
+    command += ["--allow-root", "--IdentityProvider.token=", f"--notebook-dir={tmp_path}"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JUPYTER_CONFIG_DIR": str(tmp_path / "config")}
+    with open(tmp_path / "log", "w") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        try:
+            for _ in range(240):
+                try:
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/api", timeout=2)
+                    break
+                except OSError:
+                    assert server.poll() is None, (tmp_path / "log").read_text()
+                    time.sleep(0.5)
+            yield f"http://127.0.0.1:{port}/lab/tree/play.ipynb"
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def test_the_widgets_work_in_jupyterlab(browser, lab):
+    tall = {"width": 1280, "height": 6000}  # JupyterLab makes only those cells that are on the screen
+    page = browser.new_context(viewport=tall).new_page()
+    page.set_default_timeout(120_000)
+    page.goto(lab)
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+    page.get_by_text("| Idle").wait_for()  # before the kernel is there, running is forgotten
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
+    page.wait_for_selector(".play.players >> nth=1")
+    page.wait_for_selector(".play.disentangle >> nth=1")
+    view = page.locator(".play.disentangle").first
+    slider = view.locator("input[data-field=delta]")
+    slider.evaluate("slider => { slider.value = 5000; slider.dispatchEvent(new Event('input')); }")
+    assert view.locator("[data-shows=delta]").text_content() == "0.1000"
+    cell = page.locator(".jp-CodeCell", has_text="by_hand.delta = 0.1").first
+    cell.locator(".jp-InputArea-editor").click()
+    page.keyboard.press("Control+Enter")  # the kernel knows where the slider is
+    page.locator(".jp-OutputArea", has_text="δ = 0.1,").first.wait_for()
+    assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
