@@ -42,20 +42,28 @@ def judge(
     holds: float,
     weakly: float,
     at_most: bool = False,
+    nothing: float | None = None,
 ) -> str:
     """The verdict on a value that a claim wants to be at least (`at_most`: at most) `holds`; None or NaN: not measured.
 
-    It holds if the value keeps to `holds` and both ends of its interval to `weakly`; it holds weakly if the value
-    keeps to `weakly`. Raises ValueError if `weakly` is the stricter one.
+    It holds if the value keeps to `holds` and both ends of its interval to `weakly`; it holds weakly if the value keeps
+    to `weakly` and both ends keep to `nothing`, the value of no effect, where that is given. Raises ValueError if
+    `weakly` is stricter than `holds`.
     """
     if value is None or math.isnan(value):
         return VERDICTS[3]
     sign = -1.0 if at_most else 1.0
     if sign * weakly > sign * holds:
         raise ValueError(f"weakly = {weakly}: allowed is what is no stricter than holds = {holds}")
-    if sign * value >= sign * holds and all(sign * end >= sign * weakly for end in (value, *(ends or ()))):
+
+    def keep_to(limit: float) -> bool:
+        return all(sign * end >= sign * limit for end in ends or ())
+
+    if sign * value >= sign * holds and keep_to(weakly):
         return VERDICTS[0]
-    return VERDICTS[1] if sign * value >= sign * weakly else VERDICTS[2]
+    if sign * value >= sign * weakly and (nothing is None or keep_to(nothing)):
+        return VERDICTS[1]
+    return VERDICTS[2]
 
 
 def resampled(

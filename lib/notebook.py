@@ -149,7 +149,9 @@ def _smaller(image: str) -> str:
     if whole.mode == "P":
         return image
     out = io.BytesIO()
-    whole.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+    whole.convert("RGB").quantize(128, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        out, "PNG", optimize=True
+    )
     return base64.b64encode(out.getvalue()).decode()
 
 

@@ -37,6 +37,13 @@ def test_judge(value, interval, at_most, verdict):
     assert claims.judge(value, interval, holds=sign * 0.8, weakly=sign * 0.5, at_most=at_most) == verdict
 
 
+def test_an_interval_across_no_effect_is_no_weak_evidence():
+    assert claims.judge(0.6, (-0.1, 0.9), 0.8, 0.5, nothing=0) == "does not hold"
+    assert claims.judge(0.6, (0.1, 0.9), 0.8, 0.5, nothing=0) == "holds weakly"
+    assert claims.judge(0.9, (0.1, 1.0), 0.8, 0.5, nothing=0) == "holds weakly"
+    assert claims.judge(-0.3, (-0.9, 0.1), -0.8, 0, at_most=True, nothing=0) == "does not hold"
+
+
 def test_a_threshold_that_makes_no_sense_is_refused():
     with pytest.raises(ValueError, match="weakly = 0.9"):
         claims.judge(1.0, None, holds=0.8, weakly=0.9)
