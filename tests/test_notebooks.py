@@ -108,7 +108,7 @@ def test_prose_and_outputs_together(runs, sources):
         nbformat.validate(woven)
         prose = [cell.source for cell in woven.cells if cell.cell_type == "markdown"]
         assert prose == [cell.source for cell in source.cells if cell.cell_type == "markdown"]
-        assert sum(bool(cell.get("outputs")) for cell in woven.cells) >= 3
+        assert sum(bool(cell.get("outputs")) for cell in woven.cells) >= 1, name
         assert [cell.id for cell in woven.cells] == [f"cell-{k}" for k in range(len(woven.cells))]
 
 
