@@ -112,9 +112,20 @@ def start(names: list[str]) -> int:
         lines[last + 1 : last + 1] = [f"  - {name}\n" for name in missing]
         PARAMS.write_text("".join(lines), encoding="utf-8")
         print(f"params.yaml: run has now {', '.join(missing)}, too")
-    # What ships with the repository is pulled; a training whose checkpoints do not ship is not repeated for that.
-    command = ["dvc", "repro", "--pull", "--allow-missing", "prepare", *(f"weave@{name}" for name in names)]
-    return subprocess.run(command, cwd=ROOT).returncode
+    # What ships with the repository is pulled, so that a training is not repeated for want of its checkpoints, which do
+    # not ship; nor do the interactions, but they are solved from the value tables within minutes.
+    for name in names:
+        steps = (
+            ["pull", "--quiet", "--allow-missing", f"extract@{name}", f"inject@{name}"],
+            ["repro", "--allow-missing", "prepare", f"extract@{name}", f"inject@{name}"],
+            ["repro", "--single-item", f"decompose@{name}"],
+            ["repro", "--pull", "--allow-missing", f"weave@{name}"],
+        )
+        for number, step in enumerate(steps):
+            code = subprocess.run(["dvc", *step], cwd=ROOT, capture_output=number == 0).returncode
+            if code and number:  # before the first run of an experiment there is nothing to pull
+                return code
+    return 0
 
 
 if __name__ == "__main__":
