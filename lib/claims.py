@@ -1,4 +1,4 @@
-"""Verdicts on claims: standard statistics of strengths by order, with intervals, against thresholds set beforehand."""
+"""Verdicts on claims: standard statistics of strengths by order, with intervals, against stated thresholds."""
 
 import dataclasses
 import json
