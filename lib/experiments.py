@@ -17,6 +17,7 @@ PARAMS = ROOT / "params.yaml"
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+OF_SENTENCES = ("bert-medium", "minilm")  # networks that take sentences, and have published weights
 DATASETS = ("digits", "mnist", "cifar10", "cub", "tiny-imagenet", "sst2")
 
 
@@ -37,8 +38,8 @@ class Experiment(BaseModel):
     side: Annotated[int, Field(ge=8)] | None = Field(description="pixels that images are resized to")
     train_samples: Count | None = Field(description="training samples drawn (null: all)")
     test_samples: Count | None = Field(description="test samples drawn (null: all)")
-    network: Literal["vgg4", "lenet", "resnet20", "vgg11", "vgg13", "vgg16", "alexnet", "bert-medium"] = Field(
-        description="architecture"
+    network: Literal["vgg4", "lenet", "resnet20", "vgg11", "vgg13", "vgg16", "alexnet", "bert-medium", "minilm"] = (
+        Field(description="architecture")
     )
     weights: Literal["scratch", "pretrained"] = Field(description="weights at the start: drawn, or published ones")
     label_noise: Share = Field(description="share of the training labels that are reset at random")
@@ -80,15 +81,15 @@ class Experiment(BaseModel):
     def model_post_init(self, _) -> None:
         if self.alpha_range[0] >= self.alpha_range[1]:
             raise ValueError(f"alpha_range = {list(self.alpha_range)}: allowed is the least α, then a greater one")
-        if self.weights == "pretrained" and self.network != "bert-medium":
+        if self.weights == "pretrained" and self.network not in OF_SENTENCES:
             raise ValueError(
                 f"weights = 'pretrained': allowed is scratch; {self.network} has no published weights here"
             )
-        if self.network == "bert-medium":
+        if self.network in OF_SENTENCES:
             for field in ("side", "grid", "margin"):
                 if getattr(self, field) is not None:
                     raise ValueError(
-                        f"{field} = {getattr(self, field)}: allowed is null, for bert-medium takes sentences"
+                        f"{field} = {getattr(self, field)}: allowed is null, for {self.network} takes sentences"
                     )
             if self.category_samples:
                 raise ValueError(

@@ -11,7 +11,11 @@ from torch.nn.functional import pad, relu
 from lib.randomness import derived_seed
 from lib.text import MASK, PAD
 
-BERT_MEDIUM = "google/bert_uncased_L-8_H-512_A-8"  # at the Hugging Face hub (Turc et al. 2019)
+# The encoders of sentences: layers, width and heads, and where the Hugging Face hub has their published weights.
+ENCODERS = {
+    "bert-medium": (8, 512, 8, "google/bert_uncased_L-8_H-512_A-8"),  # Turc et al. 2019
+    "minilm": (6, 384, 12, "sentence-transformers/all-MiniLM-L6-v2"),  # Wang et al. 2020
+}
 
 
 class Cut(nn.Module):
@@ -43,16 +47,16 @@ def build(name: str, shape: tuple[int, ...], classes: int, seed: int, weights: s
     """
     if name not in ARCHITECTURES:
         raise ValueError(f"network = {name!r}: allowed are {', '.join(ARCHITECTURES)}")
-    if weights not in ("scratch", "pretrained") or weights == "pretrained" and name != "bert-medium":
-        raise ValueError(f"weights = {weights!r}: allowed are scratch, and pretrained for bert-medium")
-    least, takes = LEAST_SIDE.get(name), "sentences" if name == "bert-medium" else "images"
+    if weights not in ("scratch", "pretrained") or weights == "pretrained" and name not in ENCODERS:
+        raise ValueError(f"weights = {weights!r}: allowed are scratch, and pretrained for {', '.join(ENCODERS)}")
+    least, takes = LEAST_SIDE.get(name), "sentences" if name in ENCODERS else "images"
     if takes != ("images" if len(shape) == 3 else "sentences"):
         raise ValueError(f"network = {name!r} takes {takes}: the samples have the shape {shape}")
     if least and shape[1] < least:
         raise ValueError(f"side = {shape[1]}: {name} allows {least} or more")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(seed, "weights"))
-        network = bert_medium(classes, weights) if takes == "sentences" else ARCHITECTURES[name](shape, classes)
+        network = encoder(name, classes, weights) if takes == "sentences" else IMAGE_NETWORKS[name](shape, classes)
     return network.to(memory_format=torch.channels_last)  # twice as fast on a CPU
 
 
@@ -160,19 +164,20 @@ class Encoder(nn.Module):
         return self.model(input_ids=ids[:, :length], attention_mask=attended[:, :length]).logits
 
 
-def bert_medium(classes: int, weights: str) -> Cut:
-    """BERT-Medium: 8 layers, 512 wide (Turc et al. 2019), and a linear layer on its pooled output.
+def encoder(name: str, classes: int, weights: str) -> Cut:
+    """An encoder of BERT's kind, with a linear layer on its pooled output.
 
     The players are words of the input itself: the stem hands the token ids on, a masked one becomes [MASK].
     """
     from transformers import BertConfig, BertForSequenceClassification, logging  # seconds to import, for text alone
 
+    layers, width, heads, published = ENCODERS[name]
     if weights == "scratch":
         config = BertConfig(
-            hidden_size=512,
-            num_hidden_layers=8,
-            num_attention_heads=8,
-            intermediate_size=2048,
+            hidden_size=width,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            intermediate_size=4 * width,
             num_labels=classes,
             attn_implementation="eager",
         )
@@ -180,11 +185,11 @@ def bert_medium(classes: int, weights: str) -> Cut:
     logging.set_verbosity_error()  # it would report the new last layer as missing
     try:
         model = BertForSequenceClassification.from_pretrained(
-            BERT_MEDIUM, num_labels=classes, attn_implementation="eager"
+            published, num_labels=classes, attn_implementation="eager"
         )
     except OSError as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(f"weights = 'pretrained': {BERT_MEDIUM}: {reason} Allowed without it is scratch") from None
+        raise ValueError(f"weights = 'pretrained': {published}: {reason} Allowed without it is scratch") from None
     return Cut(nn.Identity(), Encoder(model), MASK)
 
 
@@ -195,7 +200,7 @@ def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
     return [layer, nn.ReLU()]
 
 
-ARCHITECTURES: dict[str, Callable[..., Cut]] = {
+IMAGE_NETWORKS: dict[str, Callable[[tuple[int, ...], int], Cut]] = {
     "vgg4": vgg4,
     "lenet": lenet,
     "resnet20": resnet20,
@@ -203,6 +208,6 @@ ARCHITECTURES: dict[str, Callable[..., Cut]] = {
     "vgg13": torchvision_network("vgg13", relu_of_cut=2),
     "vgg16": torchvision_network("vgg16", relu_of_cut=2),
     "alexnet": torchvision_network("alexnet", relu_of_cut=1),
-    "bert-medium": bert_medium,
 }
+ARCHITECTURES = (*IMAGE_NETWORKS, *ENCODERS)
 LEAST_SIDE = {"vgg4": 8, "lenet": 16, "resnet20": 8, "vgg11": 32, "vgg13": 32, "vgg16": 32, "alexnet": 63}  # pixels

