@@ -144,10 +144,10 @@ def value_tables(
     baseline: float | None = None,
     states: int = STATES,
 ) -> Float64[Tensor, "samples subsets"]:
-    """The value tables of several samples, each with its own players; see `value_table`."""
-    return torch.stack(
-        [
-            value_table(network, sample, label, own, baseline, states)
-            for sample, label, own in zip(samples, labels, regions, strict=True)
-        ]
-    )
+    """The value tables of several samples, or of none, each with its own players; see `value_table`."""
+    tables = [
+        value_table(network, sample, label, own, baseline, states)
+        for sample, label, own in zip(samples, labels, regions, strict=True)
+    ]
+    none = torch.empty(0, 2 ** regions.shape[1], dtype=torch.float64, device=samples.device)
+    return torch.stack(tables) if tables else none

@@ -128,6 +128,7 @@ def test_tables_of_several_samples_are_the_tables_of_each(network):
     tables = players.value_tables(network, samples, labels, regions)
     for k in range(3):
         assert torch.equal(tables[k], players.value_table(network, samples[k], labels[k], regions[k]))
+    assert players.value_tables(network, samples[:0], labels[:0], regions[:0]).shape == (0, 2**4)
 
 
 def test_patches_are_drawn_inside_the_margin_by_the_seed_alone():
