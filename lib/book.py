@@ -111,7 +111,7 @@ def build(results: Path, output: Path, source: Path) -> list[str]:
 
 def _write_tables(results: Path, names: list[str], folder: Path) -> tuple[list[str], list[str]]:
     """A script of tables for each experiment that has them; (those experiments, a line for each without)."""
-    missing = [f"{name}: no values.nc to play with (`dvc pull` brings it if it ships)" for name in names
+    missing = [f"{name}: no values.nc to play with" for name in names
                if not (results / name / "values.nc").exists()]  # fmt: skip
     playable = [name for name in names if (results / name / "values.nc").exists()]
     for name in playable:

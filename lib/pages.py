@@ -78,14 +78,15 @@ def maker_of(file: str) -> str:
     return next((name for name, path, _ in _outputs() if file == path or file.startswith(f"{path}/")), "")
 
 
-def redrawing(stage: str, name: str) -> list[str]:
-    """What to give `dvc repro`, so that a stage runs in a clone: with it those whose results no clone brings along."""
+def redrawing(stage: str, name: str) -> str:
+    """The command that runs a stage's notebook in a clone, after those whose results no clone brings along."""
     absent = {path: maker for maker, path, kept in _outputs() if not kept and _is_ignored(f"results/{name}/{path}")}
     stages = [stage]
     for step in stages:  # grows as it goes
         deps = {path.removeprefix(IN_FOLDER) for path in _pipeline().get(step, {}).get("deps", [])}
         stages += sorted({absent[path] for path in deps & absent.keys()} - set(stages))
-    return ["prepare", *(f"{step}@{name}" for step in _pipeline() if step in stages)]
+    notebooks = [notebook for notebook in STAGES if stage_of(notebook) in stages]
+    return f'make redraw OF={name} NOTEBOOKS="{" ".join(notebooks)}"'
 
 
 @cache
@@ -120,7 +121,7 @@ def provenance(name: str | None, stage: str, path: Path) -> str:
         command = "make claims"
     else:
         rows = {"experiment": name, "parameters": _parameters(stage, name), "made by": f"stage {stage}@{name}"}
-        command = f"dvc pull --allow-missing; dvc repro --single-item --force {' '.join(redrawing(stage, name))}"
+        command = redrawing(stage, name)
     rows |= {"commit": commit_of(path), "redraw": command}
     code = {"commit", "redraw"}
     lines = "".join(
@@ -170,7 +171,7 @@ def _is_bare_number(output: NotebookNode) -> bool:
 def place(view: str, names: list[str], static: str) -> str:
     """Where a page shows a view of the experiments named; without any, a sentence that says so."""
     if not names:
-        return "*No experiment has value tables here; `dvc pull` brings those that ship, then `make book` again.*"
+        return "*No experiment has value tables here; `make figures` measures those of the default experiment.*"
     return (
         f'<div class="play-here" data-view="{view}" data-experiments="{" ".join(names)}" '
         f'data-folder="{static}/tables"><p>This part of the page needs JavaScript.</p></div>'

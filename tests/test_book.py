@@ -100,7 +100,7 @@ def test_figures_have_captions_texts_and_their_origin(small_book, parsed):
         assert figures and html.count('class="provenance"') == figures
         assert all(len(image.get("alt", "")) > 20 for image in parsed[small_book / name].images)
     html = (small_book / "chapters" / "5_disentangle.html").read_text(encoding="utf-8")
-    assert "dvc repro --single-item --force prepare decompose@digits-vgg disentangle@digits-vgg" in html
+    assert "make redraw OF=digits-vgg NOTEBOOKS=&quot;4_decompose 5_disentangle&quot;" in html
     assert "alpha_range = [0.5, 1.5]" in html and "epochs = 96" in html
 
 
@@ -144,9 +144,9 @@ def test_a_figure_is_traced_to_its_stage_and_all_parameters_behind_it():
     assert pages.maker_of("figures/figure-2.png") == "figures"
     assert pages.maker_of("values.nc") == "extract"
     assert pages.maker_of("unheard-of.png") == ""
-    assert pages.redrawing("why_exact", IMAGES) == ["prepare", f"why_exact@{IMAGES}"]
+    assert pages.redrawing("why_exact", IMAGES) == f'make redraw OF={IMAGES} NOTEBOOKS="why_exact"'
     # checkpoints are in no clone
-    assert pages.redrawing("inject", IMAGES) == ["prepare", f"train@{IMAGES}", f"inject@{IMAGES}"]
+    assert pages.redrawing("inject", IMAGES) == f'make redraw OF={IMAGES} NOTEBOOKS="1_train 3_inject"'
     used = pages.parameters_of("figures", IMAGES)
     assert "network = vgg4" in used and "zeta = 0.02" in used and "bootstrap = 200" in used
 
