@@ -29,7 +29,7 @@ ORDER = (  # of the chapters: the paper's; what is not named here follows
     "logical_model", "1_train", "2_extract", "3_inject", "4_decompose", "why_exact", "sparsity", "generalisation",
     "uncertainty", "5_disentangle", "determined", "6_figures", "overfitting", "7_claims",
 )  # fmt: skip
-TABLES = 480  # interaction tables that all pages share: 2 MB of site and 25 s of solving for every 200 with n = 10
+TABLES = 320  # interaction tables that all pages share: 2 MB of site and 25 s of solving for every 200 with n = 10
 
 
 def collect(results: Path) -> list[str]:

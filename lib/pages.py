@@ -21,6 +21,7 @@ from lib.notebook import STAGES
 CLAIM_FIELDS = ("claim", "where", "experiment", "statistic", "predicted", "measured", "interval", "verdict")
 DRAWN = re.compile(r'/ "(figure-[\w-]+)"')  # in a cell's code: the figure that it saves
 IN_FOLDER = "results/${item}/"  # of dvc.yaml
+LONG = 12  # lines of code: more are folded
 AGREES = "agrees?"  # the last column of a notebook's closing table
 
 
@@ -152,7 +153,7 @@ def chapter(notebook: NotebookNode, stem: str, name: str | None, path: Path, cap
             continue
         cell.outputs = [output for output in cell.get("outputs", []) if not _is_bare_number(output)]
         kinds = {kind for output in cell.outputs for kind in output.get("data", {})}
-        if "image/png" in kinds or "text/markdown" in kinds:
+        if "image/png" in kinds or "text/markdown" in kinds or cell.source.count("\n") >= LONG:
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
         if "image/png" in kinds:
             file = DRAWN.search(cell.source)
@@ -249,13 +250,16 @@ def claims(files: dict[str, Path]) -> str:
             rows.append(row)
     if not rows:
         return "*No experiment has a table of claims yet (`results/<experiment>/claims.json`).*"
-    rows.sort(key=lambda row: (natural(str(row["where"])), str(row["claim"])))  # the paper's order
-    cells = [
-        (row["claim"], row["where"], f"[{row['experiment']}](experiments/{row['experiment']}.md)", row["statistic"],
-         row["predicted"], row["measured"], _interval(row["interval"]), _verdict(str(row["verdict"])))
-        for row in rows
-    ]  # fmt: skip
-    header = ["claim", "where", "experiment", "statistic", "the paper", "measured", "interval", "verdict"]
+    order = list(dict.fromkeys((row["claim"], row["where"]) for row in rows))  # of 7_claims, which is the paper's
+    rows.sort(key=lambda row: order.index((row["claim"], row["where"])))
+    cells, said = [], ()
+    for row in rows:
+        about = tuple(row[key] for key in ("claim", "where", "statistic", "predicted"))
+        experiment = f"[{row['experiment']}](experiments/{row['experiment']}.md)"
+        measured = _plain(row["measured"], 3), _interval(row["interval"]), _verdict(str(row["verdict"]))
+        cells.append((*(about if about != said else ("",) * 4), experiment, *measured))  # said once for all experiments
+        said = about
+    header = ["claim", "where", "statistic", "the paper", "experiment", "measured", "interval", "verdict"]
     return "{.claims}\n" + _table(header, cells)
 
 
@@ -290,16 +294,16 @@ def _table(header: list[str], rows: list[tuple]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
-def _plain(value: object) -> str:
+def _plain(value: object, digits: int = 4) -> str:
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.{digits}g}".replace("-", "−")
     if isinstance(value, tuple | list):
         return "[" + ", ".join(_plain(item) for item in value) + "]"
     return "" if value is None else " ".join(str(value).split())
 
 
 def _interval(ends: list | None) -> str:
-    return "" if ends is None else f"{_plain(ends[0])} to {_plain(ends[1])}"
+    return "" if ends is None else f"{_plain(ends[0], 3)} to {_plain(ends[1], 3)}"
 
 
 def _verdict(verdict: str) -> str:
