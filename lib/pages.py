@@ -254,12 +254,13 @@ def claims(files: dict[str, Path]) -> str:
     rows.sort(key=lambda row: order.index((row["claim"], row["where"])))
     cells, said = [], ()
     for row in rows:
-        about = tuple(row[key] for key in ("claim", "where", "statistic", "predicted"))
+        about = tuple(row[key] for key in ("claim", "where", "predicted", "statistic"))
+        claim, where, *sought = about if about != said else ("",) * 4  # said once for all experiments
         experiment = f"[{row['experiment']}](experiments/{row['experiment']}.md)"
-        measured = _plain(row["measured"], 3), _interval(row["interval"]), _verdict(str(row["verdict"]))
-        cells.append((*(about if about != said else ("",) * 4), experiment, *measured))  # said once for all experiments
+        found = _verdict(str(row["verdict"])), _plain(row["measured"], 3), _interval(row["interval"])
+        cells.append((claim, where, experiment, *found, *sought))
         said = about
-    header = ["claim", "where", "statistic", "the paper", "experiment", "measured", "interval", "verdict"]
+    header = ["claim", "where", "experiment", "verdict", "measured", "interval", "the paper", "statistic"]
     return "{.claims}\n" + _table(header, cells)
 
 
