@@ -17,7 +17,7 @@ from py_mini_racer import MiniRacer
 from small_book import IMAGES, SAMPLES, WORDS, N, make_values
 from sphinx.errors import ExtensionError
 
-from lib import book, disentangle, pages, play, strengths, subsets, tables, theory, typeset
+from lib import book, disentangle, pages, play, provenance, strengths, subsets, tables, theory, typeset
 from lib.experiments import ROOT
 
 
@@ -140,14 +140,14 @@ def test_nothing_to_show_is_said_in_one_line(tmp_path):
 
 
 def test_a_figure_is_traced_to_its_stage_and_all_parameters_behind_it():
-    assert pages.stage_of("5_disentangle") == "disentangle"
-    assert pages.maker_of("figures/figure-2.png") == "figures"
-    assert pages.maker_of("values.nc") == "extract"
-    assert pages.maker_of("unheard-of.png") == ""
-    assert pages.redrawing("why_exact", IMAGES) == f'make redraw OF={IMAGES} NOTEBOOKS="why_exact"'
+    assert provenance.stage_of("5_disentangle") == "disentangle"
+    assert provenance.maker_of("figures/figure-2.png") == "figures"
+    assert provenance.maker_of("values.nc") == "extract"
+    assert provenance.maker_of("unheard-of.png") == ""
+    assert provenance.redrawing("why_exact", IMAGES) == f'make redraw OF={IMAGES} NOTEBOOKS="why_exact"'
     # checkpoints are in no clone
-    assert pages.redrawing("inject", IMAGES) == f'make redraw OF={IMAGES} NOTEBOOKS="1_train 3_inject"'
-    used = pages.parameters_of("figures", IMAGES)
+    assert provenance.redrawing("inject", IMAGES) == f'make redraw OF={IMAGES} NOTEBOOKS="1_train 3_inject"'
+    used = provenance.parameters_of("figures", IMAGES)
     assert "network = vgg4" in used and "zeta = 0.02" in used and "bootstrap = 200" in used
 
 
