@@ -1,6 +1,7 @@
 """Plots: axes in, artists out. One palette and one style for every figure."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import matplotlib as mpl
@@ -76,7 +77,7 @@ def band(axes: Axes, low: np.ndarray, high: np.ndarray) -> None:
     axes.vlines(order, -high[1], -low[1], color="black", linewidth=0.8)
 
 
-def same_height(axes: list[Axes]) -> None:
+def same_height(axes: Collection[Axes]) -> None:
     """One vertical range, symmetric about 0, for panels that are compared."""
     reach = max(max(np.abs(panel.get_ylim())) for panel in axes)
     for panel in axes:
