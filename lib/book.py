@@ -29,7 +29,7 @@ ORDER = (  # of the chapters: the paper's; what is not named here follows
     "logical_model", "1_train", "2_extract", "3_inject", "4_decompose", "why_exact", "sparsity", "generalisation",
     "uncertainty", "5_disentangle", "determined", "6_figures", "overfitting", "7_claims",
 )  # fmt: skip
-TABLES = 480  # interaction tables that all pages share: 2 MB of site and 25 s of solving for every 200 with n = 10
+TABLES = 320  # interaction tables that all pages share: 2 MB of site and 25 s of solving for every 200 with n = 10
 
 
 def collect(results: Path) -> list[str]:
@@ -111,7 +111,7 @@ def build(results: Path, output: Path, source: Path) -> list[str]:
 
 def _write_tables(results: Path, names: list[str], folder: Path) -> tuple[list[str], list[str]]:
     """A script of tables for each experiment that has them; (those experiments, a line for each without)."""
-    missing = [f"{name}: no values.nc to play with (`dvc pull` brings it if it ships)" for name in names
+    missing = [f"{name}: no values.nc to play with" for name in names
                if not (results / name / "values.nc").exists()]  # fmt: skip
     playable = [name for name in names if (results / name / "values.nc").exists()]
     for name in playable:

@@ -1,26 +1,20 @@
-"""Pages of the book as Markdown and notebooks: chapters, experiments, claims, and where each figure came from."""
+"""Pages of the book as Markdown and notebooks: chapters, experiments, claims."""
 
 import json
 import re
-import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
-from html import escape
-from itertools import chain
 from pathlib import Path
 
 import nbformat
-import yaml
 from nbformat import NotebookNode
 
-from lib import experiments
-from lib.experiments import ROOT
+from lib import experiments, provenance
 from lib.notebook import STAGES
+from lib.report import markdown, plain
 
 CLAIM_FIELDS = ("claim", "where", "experiment", "statistic", "predicted", "measured", "interval", "verdict")
 DRAWN = re.compile(r'/ "(figure-[\w-]+)"')  # in a cell's code: the figure that it saves
-IN_FOLDER = "results/${item}/"  # of dvc.yaml
+LONG = 12  # lines of code: more are folded
 AGREES = "agrees?"  # the last column of a notebook's closing table
 
 
@@ -44,99 +38,6 @@ class Captions:
         return entry["caption"].strip(), " ".join(entry["alt"].split())
 
 
-def commit_of(path: Path) -> str:
-    """The abbreviated hash of the last commit that changed a file; "not committed" where there is none."""
-    command = ["git", "log", "-1", "--format=%h", "--", str(path.absolute())]
-    try:
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip() or "not committed"
-    except OSError:  # no git
-        return "not committed"
-
-
-@cache
-def _pipeline() -> dict[str, dict]:
-    """The stages of dvc.yaml that run for each experiment, in its order."""
-    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    return {name: stage["do"] for name, stage in stages.items() if "foreach" in stage}
-
-
-def stage_of(notebook: str) -> str:
-    """The stage of dvc.yaml that runs a notebook: 5_disentangle is run by disentangle."""
-    return re.sub(r"^\d+_", "", notebook)
-
-
-def _outputs() -> Iterator[tuple[str, str, bool]]:
-    """(stage, path in an experiment's folder, whether DVC keeps it) for each output of the stages."""
-    for name, stage in _pipeline().items():
-        for out in chain.from_iterable(stage.get(kind, []) for kind in ("outs", "plots", "metrics")):
-            path, how = (out, {}) if isinstance(out, str) else next(iter(out.items()))
-            yield name, path.removeprefix(IN_FOLDER), how.get("cache", True)
-
-
-def maker_of(file: str) -> str:
-    """The stage that writes a file of an experiment's folder, by its path in there; "" if none does."""
-    return next((name for name, path, _ in _outputs() if file == path or file.startswith(f"{path}/")), "")
-
-
-def redrawing(stage: str, name: str) -> list[str]:
-    """What to give `dvc repro`, so that a stage runs in a clone: with it those whose results no clone brings along."""
-    absent = {path: maker for maker, path, kept in _outputs() if not kept and _is_ignored(f"results/{name}/{path}")}
-    stages = [stage]
-    for step in stages:  # grows as it goes
-        deps = {path.removeprefix(IN_FOLDER) for path in _pipeline().get(step, {}).get("deps", [])}
-        stages += sorted({absent[path] for path in deps & absent.keys()} - set(stages))
-    return ["prepare", *(f"{step}@{name}" for step in _pipeline() if step in stages)]
-
-
-@cache
-def _is_ignored(path: str) -> bool:
-    try:
-        return not subprocess.run(["git", "check-ignore", path, f"{path}/"], cwd=ROOT, capture_output=True).returncode
-    except OSError:  # no git
-        return False
-
-
-@cache
-def parameters_of(stage: str, name: str) -> str:
-    """The parameters of an experiment that a stage and those it builds on depend on, as "field = value, …"."""
-    stages, used = [stage], set()
-    for step in stages:  # grows as it goes
-        described = _pipeline().get(step, {})
-        used |= {path.rsplit(".", 1)[1] for path in described.get("params", [])}
-        makers = {maker_of(path.removeprefix(IN_FOLDER)) for path in described.get("deps", [])}
-        stages += sorted(makers - {""} - set(stages))
-    setting = experiments.load(name)
-    fields = [field for field in type(setting).model_fields if field in used]
-    return ", ".join(f"{field} = {_plain(getattr(setting, field))}" for field in fields)
-
-
-def provenance(name: str | None, stage: str, path: Path) -> str:
-    """A folded note below a figure: its experiment, parameters, stage, commit, and the command that redraws it.
-
-    `name` is None for a figure over all experiments, which `make claims` draws.
-    """
-    if name is None:
-        rows = {"experiment": "all that have results", "made by": "notebooks/claims.ipynb"}
-        command = "make claims"
-    else:
-        rows = {"experiment": name, "parameters": _parameters(stage, name), "made by": f"stage {stage}@{name}"}
-        command = f"dvc pull --allow-missing; dvc repro --single-item --force {' '.join(redrawing(stage, name))}"
-    rows |= {"commit": commit_of(path), "redraw": command}
-    code = {"commit", "redraw"}
-    lines = "".join(
-        f"<dt>{key}</dt><dd>{f'<code>{escape(value)}</code>' if key in code else escape(value)}</dd>"
-        for key, value in rows.items()
-    )
-    return f'<details class="provenance"><summary>How this figure was made</summary><dl>{lines}</dl></details>'
-
-
-def _parameters(stage: str, name: str) -> str:
-    try:
-        return parameters_of(stage, name)
-    except ValueError:
-        return "no block of params.yaml has this name"
-
-
 def chapter(notebook: NotebookNode, stem: str, name: str | None, path: Path, captions: Captions) -> NotebookNode:
     """A notebook as run, to be read: figures with captions and provenance, their code folded, no injected cells."""
     cells, heading, place = [], "", 0
@@ -151,14 +52,14 @@ def chapter(notebook: NotebookNode, stem: str, name: str | None, path: Path, cap
             continue
         cell.outputs = [output for output in cell.get("outputs", []) if not _is_bare_number(output)]
         kinds = {kind for output in cell.outputs for kind in output.get("data", {})}
-        if "image/png" in kinds or "text/markdown" in kinds:
+        if "image/png" in kinds or "text/markdown" in kinds or cell.source.count("\n") >= LONG:
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
         if "image/png" in kinds:
             file = DRAWN.search(cell.source)
             caption, alt = captions.of(file and file[1], stem, heading, place)
             place += 1
             cell.metadata["mystnb"] = {"image": {"alt": alt}, "figure": {"caption": caption}}
-            cells.append(nbformat.v4.new_markdown_cell(provenance(name, stage_of(stem), path)))
+            cells.append(nbformat.v4.new_markdown_cell(provenance.note(name, provenance.stage_of(stem), path)))
     return nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
 
 
@@ -170,7 +71,7 @@ def _is_bare_number(output: NotebookNode) -> bool:
 def place(view: str, names: list[str], static: str) -> str:
     """Where a page shows a view of the experiments named; without any, a sentence that says so."""
     if not names:
-        return "*No experiment has value tables here; `dvc pull` brings those that ship, then `make book` again.*"
+        return "*No experiment has value tables here; `make figures` measures those of the default experiment.*"
     return (
         f'<div class="play-here" data-view="{view}" data-experiments="{" ".join(names)}" '
         f'data-folder="{static}/tables"><p>This part of the page needs JavaScript.</p></div>'
@@ -201,7 +102,7 @@ def overview(names: list[str]) -> str:
         except ValueError:
             cells = [""] * 5
         rows.append((f"[{name}]({name}.md)", *cells))
-    return _table(["experiment", "dataset", "network", "epochs", "players", "samples"], rows)
+    return markdown(["experiment", "dataset", "network", "epochs", "players", "samples"], rows)
 
 
 def experiment(name: str, folder: Path, captions: Captions, playable: bool) -> tuple[str, list[Path]]:
@@ -211,8 +112,8 @@ def experiment(name: str, folder: Path, captions: Captions, playable: bool) -> t
         setting = experiments.load(name)
         parts.append(f"{setting.network} on {setting.dataset}, {setting.players} players, {setting.samples} samples.\n")
         rows = experiments.settings(setting, *type(setting).model_fields)
-        rows = [(f"`{field}`", "null" if value is None else value, meaning) for field, value, meaning in rows]
-        parameters = _table(["parameter", "value", "meaning"], rows)
+        rows = [(f"`{field}`", value, meaning) for field, value, meaning in rows]
+        parameters = markdown(["parameter", "value", "meaning"], rows)
     except ValueError:
         pass
     figures = [path for path in folder.rglob("figure-*.png") if path.parent in (folder, folder / "figures")]
@@ -222,7 +123,7 @@ def experiment(name: str, folder: Path, captions: Captions, playable: bool) -> t
         files.append(path)
         caption, alt = captions.of(path.stem)
         parts.append(f":::{{figure}} {name}/{path.name}\n:alt: {alt}\n\n{caption}\n:::\n")
-        parts.append(provenance(name, maker_of(str(path.relative_to(folder))), path) + "\n")
+        parts.append(provenance.note(name, provenance.maker_of(str(path.relative_to(folder))), path) + "\n")
     verdicts = _verdicts(folder / "notebooks")
     if verdicts:
         parts.append("## The paper says / we measured / agrees?\n")
@@ -248,14 +149,22 @@ def claims(files: dict[str, Path]) -> str:
             rows.append(row)
     if not rows:
         return "*No experiment has a table of claims yet (`results/<experiment>/claims.json`).*"
-    rows.sort(key=lambda row: (natural(str(row["where"])), str(row["claim"])))  # the paper's order
-    cells = [
-        (row["claim"], row["where"], f"[{row['experiment']}](experiments/{row['experiment']}.md)", row["statistic"],
-         row["predicted"], row["measured"], _interval(row["interval"]), _verdict(str(row["verdict"])))
-        for row in rows
-    ]  # fmt: skip
-    header = ["claim", "where", "experiment", "statistic", "the paper", "measured", "interval", "verdict"]
-    return "{.claims}\n" + _table(header, cells)
+    order = list(dict.fromkeys((row["claim"], row["where"]) for row in rows))  # of 7_claims, which is the paper's
+    rows.sort(key=lambda row: order.index((row["claim"], row["where"])))
+    cells, said = [], ()
+    for row in rows:
+        about = tuple(row[key] for key in ("claim", "where", "predicted", "statistic"))
+        claim, where, *sought = about if about != said else ("",) * 4  # said once for all experiments
+        experiment = f"[{row['experiment']}](experiments/{row['experiment']}.md)"
+        found = (
+            _verdict(str(row["verdict"])),
+            "" if row["measured"] is None else plain(row["measured"], 3),
+            _interval(row["interval"]),
+        )
+        cells.append((claim, where, experiment, *found, *sought))
+        said = about
+    header = ["claim", "where", "experiment", "verdict", "measured", "interval", "the paper", "statistic"]
+    return "{.claims}\n" + markdown(header, cells)
 
 
 def _metrics(metrics: dict) -> str:
@@ -265,7 +174,7 @@ def _metrics(metrics: dict) -> str:
         if columns:
             names = dict.fromkeys(name for values in columns.values() for name in values)
             rows = [(name.replace("_", " "), *(values.get(name, "") for values in columns.values())) for name in names]
-            parts.append(_table(["", *columns], rows) + "\n")
+            parts.append(markdown(["", *columns], rows) + "\n")
     return "\n".join(parts)
 
 
@@ -283,22 +192,8 @@ def _verdicts(folder: Path) -> list[tuple[str, str]]:
     return tables
 
 
-def _table(header: list[str], rows: list[tuple]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    cells = [[_plain(cell).replace("|", "\\|") for cell in line] for line in lines]
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, tuple | list):
-        return "[" + ", ".join(_plain(item) for item in value) + "]"
-    return "" if value is None else " ".join(str(value).split())
-
-
 def _interval(ends: list | None) -> str:
-    return "" if ends is None else f"{_plain(ends[0])} to {_plain(ends[1])}"
+    return "" if ends is None else f"{plain(ends[0], 3)} to {plain(ends[1], 3)}"
 
 
 def _verdict(verdict: str) -> str:

@@ -1,6 +1,7 @@
 """Plots: axes in, artists out. One palette and one style for every figure."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import matplotlib as mpl
@@ -9,7 +10,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 # Okabe and Ito's colours, told apart by colour-blind readers; lightness differs, so that grey prints work too.
 PALETTE = {
@@ -21,6 +22,8 @@ PALETTE = {
     "train": "#009E73",
     "test": "#D55E00",
 }
+SHADES = {"A": "#440154", "B": "#3B528B", "C": "#21918C", "D": "#5EC962"}  # timepoints, lighter with time
+WIDTH = 9.0  # inches of every figure: one width, so that letters are equally large wherever figures stand together
 
 
 def style() -> None:
@@ -30,12 +33,12 @@ def style() -> None:
         {
             "figure.dpi": 110,
             "savefig.dpi": 200,
-            "font.size": 9,
-            "axes.titlesize": 9,
-            "axes.labelsize": 9,
-            "xtick.labelsize": 8,
-            "ytick.labelsize": 8,
-            "legend.fontsize": 8,
+            "font.size": 10.5,  # WIDTH on a page of the book: 12 pixels, and not below 10
+            "axes.titlesize": 10.5,
+            "axes.labelsize": 10.5,
+            "xtick.labelsize": 9.5,
+            "ytick.labelsize": 9.5,
+            "legend.fontsize": 10,
             "legend.frameon": False,
             "figure.constrained_layout.use": True,
             "svg.hashsalt": "interactions",  # else every drawing has other identifiers
@@ -74,11 +77,35 @@ def band(axes: Axes, low: np.ndarray, high: np.ndarray) -> None:
     axes.vlines(order, -high[1], -low[1], color="black", linewidth=0.8)
 
 
-def same_height(axes: list[Axes]) -> None:
+def same_height(axes: Collection[Axes]) -> None:
     """One vertical range, symmetric about 0, for panels that are compared."""
     reach = max(max(np.abs(panel.get_ylim())) for panel in axes)
     for panel in axes:
         panel.set_ylim(-reach, reach)
+
+
+def names(axes: Axes, colours: dict[str, str], x: float = 0.98, y: float = 0.98) -> None:
+    """A key without a box: names in their colours, one below the other, from a corner at (x, y) of the panel."""
+    step = 1.25 * mpl.rcParams["font.size"]  # points
+    lowest = len(colours) - 1 if y < 0.5 else 0
+    for row, (name, colour) in enumerate(colours.items()):
+        axes.annotate(name, (x, y), (0, step * (lowest - row)), xycoords="axes fraction", textcoords="offset points",
+                      color=colour, ha="right" if x > 0.5 else "left", va="bottom" if y < 0.5 else "top")  # fmt: skip
+
+
+def name_ends(axes: Axes, ends: dict[str, tuple[float, float, str]]) -> None:
+    """Names of lines at their ends, (x, y, colour) each, moved apart where they would overlap.
+
+    Call it when the limits of the axes are set.
+    """
+    axes.figure.draw_without_rendering()
+    step = 1.1 * mpl.rcParams["font.size"]  # points
+    reached = axes.bbox.y0 * 72 / axes.figure.dpi - 0.5 * step  # the lowest name stays clear of the axis
+    for name, (x, y, colour) in sorted(ends.items(), key=lambda end: end[1][1]):
+        place = float(axes.transData.transform((x, y))[1]) * 72 / axes.figure.dpi
+        reached = max(place, reached + step)
+        axes.annotate(name, (x, y), (4, reached - place), textcoords="offset points", color=colour, va="center",
+                      annotation_clip=False)  # fmt: skip
 
 
 def loss_curves(axes: Axes, curves: pd.DataFrame, timepoints: dict[str, int]) -> None:
@@ -88,18 +115,24 @@ def loss_curves(axes: Axes, curves: pd.DataFrame, timepoints: dict[str, int]) ->
         axes.plot(curves["epoch"], loss, color=PALETTE[part], linewidth=1.2)
         axes.annotate(part, (curves["epoch"].iloc[-1], loss.iloc[-1]), (2, 0), textcoords="offset points",
                       color=PALETTE[part], va=dodge, ha="left", annotation_clip=False)  # fmt: skip
-    axes.set_xscale("symlog", linthresh=1, linscale=0.5)
-    axes.set_xlim(0, curves["epoch"].iloc[-1])
-    axes.set_xticks([0, *(10**k for k in range(6) if 10**k <= curves["epoch"].iloc[-1])])
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.xaxis.set_minor_locator(mpl.ticker.NullLocator())
+    epoch_axis(axes, timepoints)
     axes.set_ylim(bottom=0)
+    axes.set_ylabel("loss (nats)")
+
+
+def epoch_axis(axes: Axes, timepoints: dict[str, int]) -> None:
+    """A logarithmic axis of epochs from the untrained network, 0, to the last timepoint, with the letters of all."""
+    last = max(timepoints.values())
+    axes.set_xscale("symlog", linthresh=1, linscale=0.5)
+    axes.set_xlim(0, last)
+    axes.set_xticks([0, *(10**k for k in range(6) if 10**k <= last)])
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
     for name, epoch in timepoints.items():
         axes.axvline(epoch, color="black", linewidth=0.6, linestyle=":")
         axes.annotate(name, (epoch, 1), (0, 1), xycoords=("data", "axes fraction"), textcoords="offset points",
                       ha="center", va="bottom")  # fmt: skip
     axes.set_xlabel("epoch")
-    axes.set_ylabel("loss (nats)")
 
 
 def save(figure: Figure, stem: Path) -> None:

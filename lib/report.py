@@ -1,4 +1,4 @@
-"""Tables for readers, in notebooks."""
+"""Tables for readers, in notebooks and in the book."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,12 +6,20 @@ from IPython.display import Markdown
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markdown:
-    """A Markdown table; numbers are shown to four digits."""
-    header, *rows = ([_cell(value) for value in row] for row in (header, *rows))
-    lines = [header, ["---"] * len(header), *rows]
-    return Markdown("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    """A Markdown table for a notebook; numbers are shown to four digits."""
+    return Markdown(markdown(header, rows))
 
 
-def _cell(value: object) -> str:
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return text.replace("|", "\\|")
+def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """The same as text."""
+    header, *rows = ([plain(value).replace("|", "\\|") for value in row] for row in (header, *rows))
+    return "\n".join(f"| {' | '.join(line)} |" for line in (header, ["---"] * len(header), *rows))
+
+
+def plain(value: object, digits: int = 4) -> str:
+    """A value in one line, as params.yaml would have it; floats to so many digits, with a true minus."""
+    if isinstance(value, float):
+        return f"{value:.{digits}g}".replace("-", "−")
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(plain(item) for item in value)}]"
+    return "null" if value is None else " ".join(str(value).split())

@@ -1,4 +1,4 @@
-"""How far a number may be off: percentile bootstrap, and the trend of a curve."""
+"""How far a number may be off: percentile bootstrap; rank correlation, and the trend of a curve."""
 
 from collections.abc import Callable, Sequence
 
@@ -28,11 +28,27 @@ def interval(
     if units < 2 or resamples < 1:
         return None
     draw = np.random.default_rng(derived_seed(seed, "bootstrap"))
-    drawn = np.stack([np.asarray(statistic(draw.integers(units, size=units)), dtype=float) for _ in range(resamples)])
+    return central([statistic(draw.integers(units, size=units)) for _ in range(resamples)], share)
+
+
+def central(drawn: Sequence[float | np.ndarray], share: float = 0.9) -> np.ndarray:
+    """The ends (2, …) of the central share of what was drawn, entry by entry.
+
+    NaNs are left out; an entry without any other is NaN.
+    """
+    drawn = np.asarray(drawn, dtype=float)
     ends = np.full((2, *drawn.shape[1:]), np.nan)
     known = ~np.isnan(drawn).all(0)
     ends[:, known] = np.nanquantile(drawn[:, known], [(1 - share) / 2, (1 + share) / 2], axis=0)
     return ends
+
+
+def rank_correlation(x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -> float:
+    """Spearman's ρ of finite numbers; NaN for fewer than three, and where all x or all y are equal."""
+    ranks = rankdata(x), rankdata(y)
+    if len(ranks[0]) < 3 or 0 in (np.ptp(ranks[0]), np.ptp(ranks[1])):
+        return float("nan")
+    return float(np.corrcoef(*ranks)[0, 1])
 
 
 def trend(curve: Sequence[float] | np.ndarray) -> float:
@@ -44,5 +60,4 @@ def trend(curve: Sequence[float] | np.ndarray) -> float:
     known = np.flatnonzero(np.isfinite(curve))
     if len(known) < 3:
         return float("nan")
-    ranks = rankdata(curve[known])
-    return 0.0 if np.ptp(ranks) == 0 else float(np.corrcoef(known.argsort(), ranks)[0, 1])
+    return 0.0 if np.ptp(curve[known]) == 0 else rank_correlation(known, curve[known])

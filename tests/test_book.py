@@ -17,7 +17,7 @@ from py_mini_racer import MiniRacer
 from small_book import IMAGES, SAMPLES, WORDS, N, make_values
 from sphinx.errors import ExtensionError
 
-from lib import book, disentangle, pages, play, strengths, subsets, tables, theory, typeset
+from lib import book, disentangle, pages, play, provenance, strengths, subsets, tables, theory, typeset
 from lib.experiments import ROOT
 
 
@@ -100,7 +100,7 @@ def test_figures_have_captions_texts_and_their_origin(small_book, parsed):
         assert figures and html.count('class="provenance"') == figures
         assert all(len(image.get("alt", "")) > 20 for image in parsed[small_book / name].images)
     html = (small_book / "chapters" / "5_disentangle.html").read_text(encoding="utf-8")
-    assert "dvc repro --single-item --force prepare decompose@digits-vgg disentangle@digits-vgg" in html
+    assert "make redraw OF=digits-vgg NOTEBOOKS=&quot;4_decompose 5_disentangle&quot;" in html
     assert "alpha_range = [0.5, 1.5]" in html and "epochs = 96" in html
 
 
@@ -140,14 +140,14 @@ def test_nothing_to_show_is_said_in_one_line(tmp_path):
 
 
 def test_a_figure_is_traced_to_its_stage_and_all_parameters_behind_it():
-    assert pages.stage_of("5_disentangle") == "disentangle"
-    assert pages.maker_of("figures/figure-2.png") == "figures"
-    assert pages.maker_of("values.nc") == "extract"
-    assert pages.maker_of("unheard-of.png") == ""
-    assert pages.redrawing("why_exact", IMAGES) == ["prepare", f"why_exact@{IMAGES}"]
+    assert provenance.stage_of("5_disentangle") == "disentangle"
+    assert provenance.maker_of("figures/figure-2.png") == "figures"
+    assert provenance.maker_of("values.nc") == "extract"
+    assert provenance.maker_of("unheard-of.png") == ""
+    assert provenance.redrawing("why_exact", IMAGES) == f'make redraw OF={IMAGES} NOTEBOOKS="why_exact"'
     # checkpoints are in no clone
-    assert pages.redrawing("inject", IMAGES) == ["prepare", f"train@{IMAGES}", f"inject@{IMAGES}"]
-    used = pages.parameters_of("figures", IMAGES)
+    assert provenance.redrawing("inject", IMAGES) == f'make redraw OF={IMAGES} NOTEBOOKS="1_train 3_inject"'
+    used = provenance.parameters_of("figures", IMAGES)
     assert "network = vgg4" in used and "zeta = 0.02" in used and "bootstrap = 200" in used
 
 

@@ -29,7 +29,7 @@ function tickStep(reach, count) {
 
 // Bars and curves by order, positive strengths up, negative ones down. `series`: [{kind, rows, line}].
 function chart(title, n, reach, series, height) {
-  const width = 560, left = 44, right = 8, top = 10, bottom = 34;
+  const width = 560, left = 50, right = 8, top = 10, bottom = 46;
   const x = (m) => left + ((m - 0.5) / n) * (width - left - right), middle = (top + height - bottom) / 2;
   const y = (value) => middle - (value / reach) * (middle - top);
   const picture = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title, class: "play-chart" });
@@ -40,8 +40,8 @@ function chart(title, n, reach, series, height) {
     picture.append(draw("text", { x: left - 6, y: y(value) + 4, class: "tick", "text-anchor": "end" }, String(Number(Math.abs(value).toPrecision(2)))));
   }
   for (let m = 1; m <= n; m++)
-    picture.append(draw("text", { x: x(m), y: height - 20, class: "tick", "text-anchor": "middle" }, String(m)));
-  picture.append(draw("text", { x: (left + width - right) / 2, y: height - 4, class: "tick", "text-anchor": "middle" }, "order m"));
+    picture.append(draw("text", { x: x(m), y: height - 27, class: "tick", "text-anchor": "middle" }, String(m)));
+  picture.append(draw("text", { x: (left + width - right) / 2, y: height - 5, class: "tick", "text-anchor": "middle" }, "order m"));
   const bar = (0.76 * (width - left - right)) / n;
   for (const { kind, rows, line } of series) {
     rows.forEach((row, sign) => {

@@ -1,0 +1,112 @@
+"""Where a figure came from: its stage, the parameters and the commit behind it, and the command that redraws it."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from html import escape
+from itertools import chain
+from pathlib import Path
+
+import yaml
+
+from lib import experiments
+from lib.experiments import ROOT
+from lib.notebook import STAGES
+from lib.report import plain
+
+IN_FOLDER = "results/${item}/"  # of dvc.yaml
+
+
+def commit_of(path: Path) -> str:
+    """The abbreviated hash of the last commit that changed a file; "not committed" where there is none."""
+    command = ["git", "log", "-1", "--format=%h", "--", str(path.absolute())]
+    try:
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip() or "not committed"
+    except OSError:  # no git
+        return "not committed"
+
+
+@cache
+def _pipeline() -> dict[str, dict]:
+    """The stages of dvc.yaml that run for each experiment, in its order."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    return {name: stage["do"] for name, stage in stages.items() if "foreach" in stage}
+
+
+def stage_of(notebook: str) -> str:
+    """The stage of dvc.yaml that runs a notebook: 5_disentangle is run by disentangle."""
+    return re.sub(r"^\d+_", "", notebook)
+
+
+def _outputs() -> Iterator[tuple[str, str, bool]]:
+    """(stage, path in an experiment's folder, whether DVC keeps it) for each output of the stages."""
+    for name, stage in _pipeline().items():
+        for out in chain.from_iterable(stage.get(kind, []) for kind in ("outs", "plots", "metrics")):
+            path, how = (out, {}) if isinstance(out, str) else next(iter(out.items()))
+            yield name, path.removeprefix(IN_FOLDER), how.get("cache", True)
+
+
+def maker_of(file: str) -> str:
+    """The stage that writes a file of an experiment's folder, by its path in there; "" if none does."""
+    return next((name for name, path, _ in _outputs() if file == path or file.startswith(f"{path}/")), "")
+
+
+def redrawing(stage: str, name: str) -> str:
+    """The command that runs a stage's notebook in a clone, after those whose results no clone brings along."""
+    absent = {path: maker for maker, path, kept in _outputs() if not kept and _is_ignored(f"results/{name}/{path}")}
+    stages = [stage]
+    for step in stages:  # grows as it goes
+        deps = {path.removeprefix(IN_FOLDER) for path in _pipeline().get(step, {}).get("deps", [])}
+        stages += sorted({absent[path] for path in deps & absent.keys()} - set(stages))
+    notebooks = [notebook for notebook in STAGES if stage_of(notebook) in stages]
+    return f'make redraw OF={name} NOTEBOOKS="{" ".join(notebooks)}"'
+
+
+@cache
+def _is_ignored(path: str) -> bool:
+    try:
+        return not subprocess.run(["git", "check-ignore", path, f"{path}/"], cwd=ROOT, capture_output=True).returncode
+    except OSError:  # no git
+        return False
+
+
+@cache
+def parameters_of(stage: str, name: str) -> str:
+    """The parameters of an experiment that a stage and those it builds on depend on, as "field = value, …"."""
+    stages, used = [stage], set()
+    for step in stages:  # grows as it goes
+        described = _pipeline().get(step, {})
+        used |= {path.rsplit(".", 1)[1] for path in described.get("params", [])}
+        makers = {maker_of(path.removeprefix(IN_FOLDER)) for path in described.get("deps", [])}
+        stages += sorted(makers - {""} - set(stages))
+    setting = experiments.load(name)
+    fields = [field for field in type(setting).model_fields if field in used]
+    return ", ".join(f"{field} = {plain(getattr(setting, field))}" for field in fields)
+
+
+def note(name: str | None, stage: str, path: Path) -> str:
+    """A folded note below a figure: its experiment, parameters, stage, commit, and the command that redraws it.
+
+    `name` is None for a figure over all experiments, which `make claims` draws.
+    """
+    if name is None:
+        rows = {"experiment": "all that have results", "made by": "notebooks/claims.ipynb"}
+        command = "make claims"
+    else:
+        rows = {"experiment": name, "parameters": _parameters(stage, name), "made by": f"stage {stage}@{name}"}
+        command = redrawing(stage, name)
+    rows |= {"commit": commit_of(path), "redraw": command}
+    code = {"commit", "redraw"}
+    lines = "".join(
+        f"<dt>{key}</dt><dd>{f'<code>{escape(value)}</code>' if key in code else escape(value)}</dd>"
+        for key, value in rows.items()
+    )
+    return f'<details class="provenance"><summary>How this figure was made</summary><dl>{lines}</dl></details>'
+
+
+def _parameters(stage: str, name: str) -> str:
+    try:
+        return parameters_of(stage, name)
+    except ValueError:
+        return "no block of params.yaml has this name"

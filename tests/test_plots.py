@@ -1,0 +1,52 @@
+"""Plots: names at lines stay apart and clear of the axis; panels that are compared have one range."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from lib import plots
+
+
+@pytest.fixture
+def panel():
+    plots.style()
+    figure, panel = plt.subplots(figsize=(plots.WIDTH, 3))
+    yield panel
+    plt.close(figure)
+
+
+def heights(panel):
+    """The vertical middle of each text of a panel, in points, by its words."""
+    panel.figure.draw_without_rendering()
+    boxes = {text.get_text(): text.get_window_extent() for text in panel.texts}
+    return {words: (box.y0 + box.y1) / 2 * 72 / panel.figure.dpi for words, box in boxes.items()}
+
+
+def test_names_at_the_ends_of_lines_do_not_overlap(panel):
+    panel.set_ylim(0, 1)
+    plots.name_ends(
+        panel, {"A": (1, 0.5, "black"), "B": (1, 0.501, "black"), "C": (1, 0.0, "black"), "D": (1, 1.0, "black")}
+    )
+    place = heights(panel)
+    assert sorted(place, key=place.get) == ["C", "A", "B", "D"]
+    assert place["B"] - place["A"] >= plt.rcParams["font.size"]
+    assert place["C"] > panel.get_window_extent().y0 * 72 / panel.figure.dpi  # not on the axis
+
+
+@pytest.mark.parametrize("y", [0.98, 0.02])
+def test_a_key_reads_from_above_in_every_corner(panel, y):
+    plots.names(panel, {"one": "black", "two": "black"}, 0.98, y)
+    place = heights(panel)
+    assert max(place, key=place.get) == "one"
+    inside = panel.get_window_extent()
+    assert all(inside.y0 < middle * panel.figure.dpi / 72 < inside.y1 for middle in place.values())
+
+
+def test_panels_that_are_compared_have_one_range():
+    figure, panels = plt.subplots(1, 2)
+    plots.lobes(panels[0], np.array([[1, 2], [3, 1]]))
+    plots.lobes(panels[1], np.array([[1, 5], [0, 1]]))
+    plots.same_height(panels)
+    low, high = panels[0].get_ylim()
+    assert panels[1].get_ylim() == (low, high) == (-high, high) and high >= 5
+    plt.close(figure)
