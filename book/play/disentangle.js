@@ -121,7 +121,7 @@ function renderDisentangle({ model, el }) {
       "residual ", make("b", { "data-number": "residual", "data-value": result.relativeResidual }, `${shown(100 * result.relativeResidual, 3)} %`),
       " of A · decay ", make("b", { "data-number": "decay", "data-value": result.decayStrength }, shown(result.decayStrength)),
       " · spindle ", make("b", { "data-number": "spindle", "data-value": result.spindleStrength }, shown(result.spindleStrength)),
-      " (strength, in units of Z)");
+      ` (strength, in units of Z; mean over ${samples} samples)`);
     cells.replaceChildren(...["+", "−"].flatMap((sign, k) => Array.from(strength[k], (value, m) =>
       make("tr", {}, ...[m + 1, sign, value, result.decay[k][m], result.spindle[m], result.residual[k][m]].map((cell, column) =>
         make("td", column > 1 ? { "data-value": cell } : {}, column > 1 ? shown(cell) : String(cell)))))));
