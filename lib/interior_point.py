@@ -1,7 +1,8 @@
 """A primal-dual interior-point method for the sparsest AND-OR interactions, on whole batches of tables.
 
 The free unknowns are split into positive and negative parts, which makes six non-negative unknowns a subset
-(a⁺, a⁻, o⁺, o⁻, ζ + d, ζ - d).
+(a⁺, a⁻, o⁺, o⁻, ζ + d, ζ - d). Like Mehrotra's, the start is a least-squares solution moved to where all is positive;
+the symmetry of the players makes it cheap.
 
 Algorithm: S. Mehrotra, "On the implementation of a primal-dual interior point method", SIAM J. Optim. 2(4),
 1992; J. Gondzio, "Multiple centrality corrections in a primal-dual method for linear programming",
@@ -12,13 +13,16 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
-from lib import normal_equations, subsets
-from lib.linear_program import Program, Solution, combine, spread, superset_sums
+from lib import normal_equations
+from lib.linear_program import Program, Solution, combine, spread, subset_sums, superset_sums
 from lib.normal_equations import NormalEquations
+from lib.symmetric_equations import SymmetricEquations
 
 STEP = 0.995  # how far to go toward the boundary
 STRETCH = 0.5  # how much longer a step a corrector tries for
 LEAST, MOST = 0.3, 10.0  # where it wants the products x·z then, relative to their target
+SOFT = 0.01  # what the start makes of the noise: the square of its size, relative to that of interactions
+INSIDE = 0.9  # how far toward the walls of its box it may start
 STALL = 8  # iterations without a better certificate after which a sample is given up
 
 
@@ -47,14 +51,14 @@ class _Batch:
         g, zeta, order = program.g, program.zeta, program.order
         some, several = (order >= 1).expand(g.shape), (order >= 2).expand(g.shape)
         self.program, self.used = program, torch.stack([some, several, some & (zeta > 0)], 1)
-        half = (1.0 - 2.0 * (order % 2)) * g / 2  # one half of the table to OR, the other to AND
-        o = subsets.or_interactions(half) * several
-        theta = torch.stack([program.c + superset_sums(o), o], 1) * self.used[:, :2]
+        o, d = self.least_squares()
+        theta = torch.stack([program.c + superset_sums(o) - subset_sums(d), o], 1) * self.used[:, :2]
         level = (theta.abs().sum((1, 2)) / self.used[:, :2].sum((1, 2))).clamp_min(1e-12)[:, None, None]
         root = (theta.square() + 4 * level.square()).sqrt()
         room = torch.where(zeta > 0, zeta, 1.0)[:, None].expand_as(theta[:, :1])
         wall = level / (2 * room)
-        self.x = torch.cat([torch.stack([root + theta, root - theta], 2) / 2, torch.stack([room] * 2, 2)], 1)
+        box = torch.stack([room + d[:, None], room - d[:, None]], 2)
+        self.x = torch.cat([torch.stack([root + theta, root - theta], 2) / 2, box], 1)
         self.z = torch.cat([program.costs, torch.stack([wall] * 2, 2)], 1)
         self.x = torch.where(self.used[:, :, None], self.x, 1.0)
         self.z = torch.where(self.used[:, :, None], self.z, 1.0)
@@ -65,6 +69,15 @@ class _Batch:
         self.best = Solution.none(program)
         self.correctors = 2 if len(order) <= 2**10 else 4  # the larger n, the cheaper beside a factorisation
         self.workspace = g.new_empty(*g.shape, g.shape[-1])
+
+    def least_squares(self) -> tuple[Float64[Tensor, "samples subsets"], Float64[Tensor, "samples subsets"]]:
+        """o and d with the least ‖a‖² + ‖o‖² + ‖d‖²/SOFT, and d then brought well inside the box."""
+        g, zeta = self.program.g, self.program.zeta
+        equations = SymmetricEquations(g.shape[-1].bit_length() - 1, len(g), g.device)
+        one = torch.ones_like(zeta)
+        equations.set(torch.arange(len(g), device=g.device), torch.cat([one, one, SOFT * (zeta > 0)], 1))
+        _, o, d = (spread(equations.solve(self.program.c)) * self.used).unbind(1)
+        return o, torch.clamp(SOFT * d, -INSIDE * zeta, INSIDE * zeta)
 
     def run(self, tolerance: float, max_iterations: int) -> Solution:
         for iteration in range(max_iterations + 1):
@@ -118,6 +131,8 @@ class _Batch:
             new_dx, new_dz, new_dp = self.direction(aim + push)
             new_x, new_z = self.reach(x, new_dx), self.reach(z, new_dz)
             better = new_x + new_z > alpha_x + alpha_z
+            if not better.any():
+                break  # what did not help would only be tried again
             aim = torch.where(better, aim + push, aim)
             dx, dz = torch.where(better, new_dx, dx), torch.where(better, new_dz, dz)
             dp = torch.where(better[:, 0, 0], new_dp, dp)

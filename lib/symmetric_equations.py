@@ -96,8 +96,8 @@ class SymmetricEquations:
                 width, height = number * (m + 1), count * (k + 1)
                 block = turned[:, row : row + height, column : column + width]
                 pairs = block.unflatten(1, (count, k + 1)).unflatten(3, (number, m + 1)).transpose(2, 3)
-                solved = pairs.reshape(samples, count * number, -1) @ self.inverses[k, m]
+                solved = pairs.reshape(samples, count * number, (k + 1) * (m + 1)) @ self.inverses[k, m]
                 block.copy_(solved.view(pairs.shape).transpose(2, 3).reshape(block.shape))
                 column += width
             row += height
-        return (high @ turned @ low.mT).view(samples, -1)
+        return (high @ turned @ low.mT).view(right.shape)

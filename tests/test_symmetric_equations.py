@@ -34,3 +34,8 @@ def test_samples_are_set_and_kept_one_by_one() -> None:
     torch.testing.assert_close(after, before * torch.tensor([[1.0], [0.5], [1.0]], dtype=torch.float64))
     equations.keep(torch.tensor([0, 2]))
     torch.testing.assert_close(equations.solve(right[[0, 2]]), before[[0, 2]])
+
+
+def test_no_samples_are_solved_to_none() -> None:
+    right = torch.zeros(0, 2**5, dtype=torch.float64)
+    assert SymmetricEquations(5, 0, right.device).solve(right).shape == right.shape
