@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DELETE_ON_ERROR:
 
 figures: .venv/ready
-	dvc pull --quiet data.dvc
+	dvc pull data.dvc
 	dvc repro
 	@echo "The figures are in results/*/figures, the notebooks as run in results/*/notebooks."
 
@@ -18,13 +18,13 @@ book: .venv/ready-for-book # what the pipeline made, as a static site to be read
 	python -m lib.book
 
 redraw: .venv/ready # notebooks of one experiment anew, whether it is under `run` or not: make redraw OF=digits-vgg NOTEBOOKS="4_decompose 6_figures"
-	dvc pull --quiet data.dvc
+	dvc pull data.dvc
 	python -m lib.shipped
 	python -m lib.notebook prepare
 	for notebook in $(NOTEBOOKS); do python -m lib.notebook run $$notebook $(OF) || exit; done
 
 test: .venv/ready-to-test
-	dvc pull --quiet data.dvc
+	dvc pull data.dvc
 	ruff check lib tests
 	python -m pytest
 	@echo "Not run here: make test-browser (needs Chromium), make test-paper (needs the data sets)."
@@ -43,7 +43,7 @@ paper: .venv/ready # what the paper's experiments would take here; make paper RU
 	python -m lib.paper $(RUN)
 
 lab: .venv/ready
-	dvc pull --quiet data.dvc
+	dvc pull data.dvc
 	jupyter lab --notebook-dir=. notebooks
 
 bench: .venv/ready-to-test
