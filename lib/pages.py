@@ -119,12 +119,16 @@ def experiment(name: str, folder: Path, captions: Captions, playable: bool) -> t
     figures = [path for path in folder.rglob("figure-*.png") if path.parent in (folder, folder / "figures")]
     if figures:
         parts.append("## Figures\n")
+    verdicts = _verdicts(folder / "notebooks")
+    unmeasured = {provenance.stage_of(stem) for stem, table in verdicts if _nothing_measured(table)}
     for path in sorted(figures, key=lambda path: natural(path.stem)):
+        stage = provenance.maker_of(str(path.relative_to(folder)))
+        if stage in unmeasured:
+            continue  # a picture of empty panels
         files.append(path)
         caption, alt = captions.of(path.stem)
         parts.append(f":::{{figure}} {name}/{path.name}\n:alt: {alt}\n\n{caption}\n:::\n")
-        parts.append(provenance.note(name, provenance.maker_of(str(path.relative_to(folder))), path) + "\n")
-    verdicts = _verdicts(folder / "notebooks")
+        parts.append(provenance.note(name, stage, path) + "\n")
     if verdicts:
         parts.append("## The paper says / we measured / agrees?\n")
         parts += [f"From `{stem}`:\n\n{table}\n" for stem, table in verdicts]
@@ -190,6 +194,12 @@ def _verdicts(folder: Path) -> list[tuple[str, str]]:
             if shown and AGREES in shown[-1].partition("\n")[0]:
                 tables.append((stem, shown[-1]))
     return tables
+
+
+def _nothing_measured(table: str) -> bool:
+    """Whether "not measured" is the answer in every row of a closing table."""
+    answers = [line.rstrip(" |").rpartition("| ")[2] for line in table.strip().splitlines()[2:]]
+    return set(answers) == {"not measured"}
 
 
 def _interval(ends: list | None) -> str:

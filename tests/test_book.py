@@ -113,6 +113,14 @@ def test_every_figure_that_ships_has_a_caption():
     assert captions.missing == []
 
 
+def test_what_an_experiment_has_not_measured_is_not_pictured():
+    captions = pages.Captions({"notebooks": {}, "figures": {}})
+    for name, pictured in (("sst2-minilm-1000", False), ("digits-vgg", True)):  # the former has no pairs of samples
+        page, files = pages.experiment(name, ROOT / "results" / name, captions, playable=False)
+        assert ("figure-6" in [path.stem for path in files]) == pictured == ("figure-6.png" in page)
+        assert "not measured" in page or pictured
+
+
 def test_claims_are_one_table_in_the_papers_order(small_book, parsed):
     text = parsed[small_book / "claims.html"].text
     assert text.index("Fig. 4") < text.index("Fig. 10")

@@ -1,6 +1,7 @@
 """Every notebook runs on a small setting, twice with equal bytes; prose and saved outputs are no part of its code."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -25,6 +26,11 @@ SMALL = {
     "nested_players": 7,
 }
 PNG = {"figure-2", "figure-3", "figure-4a", "figure-4b", "figure-4c", "figure-5"}
+
+
+def _made(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +96,25 @@ def test_a_second_run_changes_no_byte(runs):
     first, second = (contents(results) for results in runs)
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_noise_that_was_not_injected_is_not_drawn(runs, sources, tmp_path):
+    for file in ("curves.csv", "timepoints.json"):
+        shutil.copy(runs[0] / file, _made(tmp_path / "digits-vgg" / file))
+    fits = xr.load_dataset(runs[0] / "fits.nc")
+    fits = fits.sel(condition=fits.kind != "inputs", emergence=[*"CD", "parameters 3", "parameters 30"])
+    code = tmp_path / "6_figures.ipynb"
+    notebook._write(notebook.code_of(sources["6_figures"]), code)
+    parameters = {"experiment": "digits-vgg", "overrides": SMALL, "folder": str(tmp_path)}
+    for without, expected in (
+        (fits, PNG - {"figure-4b"}),
+        (fits.sel(condition=fits.kind == "training", emergence=[*"CD"]), {"figure-2", "figure-5"}),
+    ):
+        shutil.rmtree(tmp_path / "digits-vgg" / "figures", ignore_errors=True)
+        without.to_netcdf(tmp_path / "digits-vgg" / "fits.nc")
+        notebook.run(code, tmp_path / "out.ipynb", parameters)
+        drawn = {path.stem for path in (tmp_path / "digits-vgg" / "figures").glob("*.png")}
+        assert drawn == expected
 
 
 def test_executed_notebooks_have_no_errors_warnings_or_paths_of_this_machine(runs):
