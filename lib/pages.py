@@ -191,7 +191,7 @@ def _verdicts(folder: Path) -> list[tuple[str, str]]:
             cells = nbformat.read(path, as_version=4).cells
             data = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
             shown = [bundle["text/markdown"] for bundle in data if "text/markdown" in bundle]
-            if shown and AGREES in shown[-1].partition("\n")[0]:
+            if shown and AGREES in shown[-1].partition("\n")[0] and shown[-1].strip().count("\n") > 1:  # has rows
                 tables.append((stem, shown[-1]))
     return tables
 

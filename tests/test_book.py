@@ -119,6 +119,7 @@ def test_what_an_experiment_has_not_measured_is_not_pictured():
         page, files = pages.experiment(name, ROOT / "results" / name, captions, playable=False)
         assert ("figure-6" in [path.stem for path in files]) == pictured == ("figure-6.png" in page)
         assert "not measured" in page or pictured
+        assert ("From `3_inject`" in page) == pictured  # nor any noise injected, so that its table has no rows
 
 
 def test_claims_are_one_table_in_the_papers_order(small_book, parsed):
