@@ -28,11 +28,6 @@ SMALL = {
 PNG = {"figure-2", "figure-3", "figure-4a", "figure-4b", "figure-4c", "figure-5"}
 
 
-def _made(path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
 @pytest.fixture(scope="module")
 def sources():
     return {name: nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4) for name in notebook.STAGES}
@@ -99,8 +94,10 @@ def test_a_second_run_changes_no_byte(runs):
 
 
 def test_noise_that_was_not_injected_is_not_drawn(runs, sources, tmp_path):
+    results = tmp_path / "digits-vgg"
+    results.mkdir()
     for file in ("curves.csv", "timepoints.json"):
-        shutil.copy(runs[0] / file, _made(tmp_path / "digits-vgg" / file))
+        shutil.copy(runs[0] / file, results)
     fits = xr.load_dataset(runs[0] / "fits.nc")
     fits = fits.sel(condition=fits.kind != "inputs", emergence=[*"CD", "parameters 3", "parameters 30"])
     code = tmp_path / "6_figures.ipynb"
@@ -110,11 +107,10 @@ def test_noise_that_was_not_injected_is_not_drawn(runs, sources, tmp_path):
         (fits, PNG - {"figure-4b"}),
         (fits.sel(condition=fits.kind == "training", emergence=[*"CD"]), {"figure-2", "figure-5"}),
     ):
-        shutil.rmtree(tmp_path / "digits-vgg" / "figures", ignore_errors=True)
-        without.to_netcdf(tmp_path / "digits-vgg" / "fits.nc")
+        shutil.rmtree(results / "figures", ignore_errors=True)
+        without.to_netcdf(results / "fits.nc")
         notebook.run(code, tmp_path / "out.ipynb", parameters)
-        drawn = {path.stem for path in (tmp_path / "digits-vgg" / "figures").glob("*.png")}
-        assert drawn == expected
+        assert {path.stem for path in (results / "figures").glob("*.png")} == expected
 
 
 def test_executed_notebooks_have_no_errors_warnings_or_paths_of_this_machine(runs):
