@@ -45,23 +45,23 @@ def line(what: str, ours: float, rival: float, name: str, unit: str = "s", note:
     print(f"{ratio:9.3g} ×  {what:46s} ours {ours:9.3g} {unit:5s} {name} {rival:9.3g} {unit:5s} {note}", flush=True)
 
 
-def tables(kind: str, count: int, seed: int = 0) -> Tensor:
-    """Value tables of the kinds that networks make: (count, 2**N)."""
+def tables(kind: str, count: int, seed: int = 0, n: int = N) -> Tensor:
+    """Value tables of the kinds that networks make: (count, 2**n)."""
     draw = torch.Generator().manual_seed(seed)
-    states = (torch.arange(2**N)[:, None] >> torch.arange(N) & 1).double()
+    states = (torch.arange(2**n)[:, None] >> torch.arange(n) & 1).double()
     if kind == "planted":  # few low-order interactions and some noise
-        order = subsets.orders(N)
-        i_and, i_or = (torch.randn(count, 2**N, generator=draw, dtype=torch.float64) for _ in range(2))
-        keep = torch.rand(count, 2**N, generator=draw) < 0.05 * (order <= 3)
+        order = subsets.orders(n)
+        i_and, i_or = (torch.randn(count, 2**n, generator=draw, dtype=torch.float64) for _ in range(2))
+        keep = torch.rand(count, 2**n, generator=draw) < 0.05 * (order <= 3)
         values = subsets.logical_model(i_and * keep, i_or * keep, torch.zeros(count, dtype=torch.float64))
-        return values + 0.01 * torch.randn(count, 2**N, generator=draw, dtype=torch.float64)
+        return values + 0.01 * torch.randn(count, 2**n, generator=draw, dtype=torch.float64)
     scale = {"untrained": 0.05, "overfitted": 6.0}[kind]
     out = []
     for _ in range(count):
-        first = torch.randn(N, 64, generator=draw, dtype=torch.float64) * 1.5
+        first = torch.randn(n, 64, generator=draw, dtype=torch.float64) * 1.5
         second = torch.randn(64, 10, generator=draw, dtype=torch.float64) * scale
         hidden = ((states - 0.5) @ first + torch.randn(64, generator=draw, dtype=torch.float64)).relu()
-        out.append(players.log_odds(hidden @ second, torch.full((2**N,), 3)))
+        out.append(players.log_odds(hidden @ second, torch.full((2**n,), 3)))
     return torch.stack(out)
 
 
@@ -106,6 +106,13 @@ def solvers() -> None:
         line(f"sparsest, {kind}, n = {N}, one table", single, seconds, "HiGHS", note=note)
         line(f"sparsest, {kind}, n = {N}, 50 tables", batch / 50, seconds, "HiGHS", note="a table")
         if kind == "planted":
+            single = sum(
+                best(lambda k=k, v=values, z=zeta: sparsest.sparsest(v[k], z, method="simplex"), 3) for k in few
+            ) / len(few)
+            batch, found = once(lambda v=values, z=zeta: sparsest.sparsest(v, z, method="simplex"))
+            over = max(float(found.objective[k]) / optimum - 1 for k, (_, optimum) in enumerate(rival))
+            line(f"simplex, {kind}, n = {N}, one table", single, seconds, "HiGHS", note=f"{over:.1e} over at most")
+            line(f"simplex, {kind}, n = {N}, 50 tables", batch / 50, seconds, "HiGHS", note="a table")
             continue
         five = values[:5]
         seconds, descended = once(lambda v=five, z=zeta: sparsest.descend(v, z))
@@ -113,6 +120,21 @@ def solvers() -> None:
         ours, _ = once(lambda v=five, z=zeta: sparsest.sparsest(v, z))
         note = "5 tables; it ends at " + ", ".join(f"{x:.2f}" for x in worst) + " of the optimum"
         line(f"sparsest, {kind}, n = {N}, 5 tables", ours, seconds, "SGD  ", note=note)
+
+
+def many_players() -> None:
+    """The methods beside each other; the first-order one to 1e-3."""
+    for n, other, tolerance in ((12, "interior point", 1e-4), (14, "first order", 1e-3), (16, "first order", 1e-3)):
+        for kind in ("untrained", "planted"):
+            values = tables(kind, 1, n=n)[0]
+            zeta = strengths.threshold(values[None])
+            theirs, found = once(lambda v=values, z=zeta, m=other, t=tolerance: sparsest.sparsest(v, z, t, method=m))
+            if kind == "untrained":
+                print(f"             {other}, {kind}, n = {n}: {theirs:.3g} s, gap {float(found.gap):.1e}", flush=True)
+                continue
+            ours, exact = once(lambda v=values, z=zeta: sparsest.sparsest(v, z, method="simplex"))
+            note = f"gaps {float(exact.gap):.1e} and {float(found.gap):.1e}"
+            line(f"simplex, {kind}, n = {n}", ours, theirs, other, note=note)
 
 
 def transforms() -> None:
@@ -185,5 +207,5 @@ if __name__ == "__main__":
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__} on {device}\n"
     )
-    for part in (solvers, transforms, uncertainty, extraction):
+    for part in (solvers, many_players, transforms, uncertainty, extraction):
         part()

@@ -71,17 +71,18 @@ def assert_consistent(found: Sparsest, values: torch.Tensor, zeta: torch.Tensor 
     torch.testing.assert_close(found.gap, gap)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     n=st.integers(1, 5),
     seed=st.integers(0, 2**32),
     fraction=st.sampled_from([0.0, 1e-6, 0.02, 0.3, 0.9]),
     digits=st.sampled_from([0, 1, 15]),
+    method=st.sampled_from(["auto", "simplex"]),
 )
-def test_optimum_lies_between_bound_and_objective(n: int, seed: int, fraction: float, digits: int) -> None:
+def test_optimum_lies_between_bound_and_objective(n: int, seed: int, fraction: float, digits: int, method: str) -> None:
     values = tables(n, 2, seed).round(decimals=digits)  # few digits make ties, and degenerate programs
     zeta = fraction * (values - values[:, :1]).abs().amax(-1)
-    found = sparsest(values, zeta, tolerance=1e-6, tie_break=TIE_BREAK)
+    found = sparsest(values, zeta, tolerance=1e-6, tie_break=TIE_BREAK, method=method)
     assert_consistent(found, values, zeta)
     assert (found.gap <= 1e-6).all()
     for k in range(2):
@@ -196,12 +197,13 @@ def adversarial(n: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("n", [0, 1, 2, 5, 8])
 @pytest.mark.parametrize("fraction", [0.0, 1e-6, 0.02, 1.0])
-def test_adversarial_tables_end_certified(n: int, fraction: float) -> None:
+@pytest.mark.parametrize("method", ["auto", "simplex"])
+def test_adversarial_tables_end_certified(n: int, fraction: float, method: str) -> None:
     values = adversarial(n)
     zeta = fraction * (values - values[:, :1]).abs().amax(-1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = sparsest(values, zeta, tolerance=1e-6)
+        found = sparsest(values, zeta, tolerance=1e-6, method=method)
     assert_consistent(found, values, zeta)
     assert (found.gap <= 1e-6).all()
     if fraction == 1.0:
@@ -249,7 +251,7 @@ def test_an_answer_cut_short_says_so() -> None:
         ({"tolerance": 1.0}, "tolerance is 1.0"),
         ({"tie_break": -1.0}, "tie_break is -1.0"),
         ({"max_iterations": 0}, "max_iterations is 0"),
-        ({"method": "simplex"}, "method is 'simplex'"),
+        ({"method": "barrier"}, "method is 'barrier'; it must be 'auto', 'interior point', 'first order' or 'simplex'"),
     ],
 )
 def test_bad_arguments_are_named(arguments: dict, message: str) -> None:
@@ -265,12 +267,13 @@ def test_what_does_not_fit_in_memory_is_refused() -> None:
 
 @pytest.mark.parametrize("n", [0, 1, 2, 4, 7])
 @pytest.mark.parametrize("fraction", [0.0, 0.02, 1.0])
-def test_first_order_agrees_with_the_interior_point(n: int, fraction: float) -> None:
+@pytest.mark.parametrize("method", ["first order", "simplex"])
+def test_other_methods_agree_with_the_interior_point(n: int, fraction: float, method: str) -> None:
     values = tables(n, 4)
     values[1] *= 1e-6
     values[2] = values[2, 0]
     zeta = fraction * (values - values[:, :1]).abs().amax(-1)
-    found = sparsest(values, zeta, tolerance=1e-4, method="first order")
+    found = sparsest(values, zeta, tolerance=1e-4, method=method)
     assert_consistent(found, values, zeta)
     assert (found.gap <= 1e-4).all()
     exact = sparsest(values, zeta, tolerance=1e-8, method="interior point")
@@ -283,3 +286,22 @@ def test_fifteen_players_take_the_first_order_method() -> None:
     found = sparsest(values, zeta, tolerance=1e-2)
     assert_consistent(found, values, zeta)
     assert (found.gap <= 1e-2).all() and (found.iterations > 100).all()
+
+
+@pytest.mark.parametrize("n", [10, 12])
+def test_simplex_ends_at_a_vertex(n: int) -> None:
+    """As many interactions as subsets on which the noise is used up, and all that the certificate asks for."""
+    values = planted(n, 15, seed=n)[2]
+    values = values + 0.02 * torch.randn(2**n, dtype=torch.float64, generator=torch.Generator().manual_seed(n))
+    found = sparsest(values, 0.05, tolerance=1e-9, method="simplex")
+    assert_consistent(found, values, 0.05)
+    assert found.gap <= 1e-9
+    used = sum(int((i.abs() > 1e-9).sum()) for i in (found.i_and, found.i_or))
+    assert 15 < used < 300 and used == int((found.delta.abs() > 0.05 - 1e-9).sum())
+
+
+def test_simplex_does_not_mix_samples() -> None:
+    values = torch.stack([planted(7, 8, seed)[2] for seed in range(4)])
+    together = sparsest(values, 0.01, method="simplex")
+    for k in range(4):
+        assert torch.equal(together.i_or[k], sparsest(values[k], 0.01, method="simplex").i_or)
