@@ -72,18 +72,17 @@ class _Path:
             while self.pivots < most and self.lower():
                 self.pivots += 1
                 if self.pivots % RENEWAL == 0:
-                    self.vertex.renew()
                     self.renew()
-            self.vertex.renew()
             self.renew()
         except np.linalg.LinAlgError:
             return
 
     def renew(self) -> None:
-        """θ, d and c at this vertex, without what rounding has added since the last time."""
-        self.theta = self.lattice.scatter(self.vertex.columns, self.used(), len(self.costs))
+        """The inverse, θ, d and c at this vertex, without what rounding has added since the last time."""
+        self.vertex.renew()
+        self.theta = scatter(self.vertex.columns, self.used(), len(self.costs))
         self.d = self.g - self.lattice.model(self.theta)
-        self.c = self.lattice.adjoint(self.lattice.scatter(self.vertex.rows, self.multipliers(), len(self.g)))
+        self.c = self.lattice.adjoint(scatter(self.vertex.rows, self.multipliers(), len(self.g)))
 
     def used(self) -> Float64[Array, " columns"]:
         """θ of the interactions in use."""
@@ -98,7 +97,7 @@ class _Path:
         """Lower the level until the optimum changes its form, and make that pivot; False where none is left."""
         at = self.vertex
         rate = at.inverse @ at.row_signs
-        d_rate = -self.lattice.model(self.lattice.scatter(at.columns, rate, len(self.costs)))
+        d_rate = -self.lattice.model(scatter(at.columns, rate, len(self.costs)))
         above = (1.0 + d_rate) / np.maximum(self.level - self.d, NEAR)
         urgency = np.maximum(above, (1.0 - d_rate) / np.maximum(self.level + self.d, NEAR))
         urgency[at.rows] = urgency[0] = 0.0
@@ -141,7 +140,7 @@ class _Path:
         Which interaction and its sign, or else the position among the rows; -1 for what it is not.
         """
         at = self.vertex
-        rates = self.lattice.scatter(at.rows, y_rate, len(self.g))
+        rates = scatter(at.rows, y_rate, len(self.g))
         rates[row] = sign
         c_rate = self.lattice.adjoint(rates)
         up, down = c_rate / np.maximum(self.costs - self.c, NEAR), -c_rate / np.maximum(self.costs + self.c, NEAR)
@@ -260,10 +259,12 @@ class _Lattice:
         players, is_or = columns & (self.size - 1), columns >= self.size
         return np.where(((players & rows) != 0) & ((players & ~rows == 0) | is_or), 1.0, 0.0)
 
-    def scatter(self, index: Array, values: Array, size: int) -> Float64[Array, " size"]:
-        out = np.zeros(size)
-        out[index] = values
-        return out
+
+def scatter(index: Array, values: Array, size: int) -> Float64[Array, " size"]:
+    """Zeros but for these."""
+    out = np.zeros(size)
+    out[index] = values
+    return out
 
 
 def first(urgency: Float64[Array, " some"]) -> tuple[float, int]:
