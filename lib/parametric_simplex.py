@@ -3,8 +3,9 @@
 Where ζ is as large as the table, no interactions at all are the optimum. From there ζ is lowered to what was asked
 for, and the optimum followed. It is linear in ζ between pivots, and known by two small sets: the interactions in use,
 and the subsets on which the model is wrong by just ζ, as many of the one as of the other. The matrix between them
-is all that is ever inverted. How many pivots it takes grows with the interactions in use: some hundreds for 50
-of them, many thousands for most tables of networks, where the interior-point method is the better one.
+is all that is ever inverted. How many pivots it takes grows with the interactions in use and their orders: with ten
+players some hundreds for 50 interactions of up to three, thousands for 15 of any order, and many thousands for most
+tables of networks, where the interior-point method is the better one.
 
 Here A has the AND and then the OR interactions in its columns, A[S, T] = [T ⊆ S] and [T ∩ S ≠ ∅]; d = g - A·θ is
 the noise left, y its multipliers, and c = Aᵀy, which is ± the costs where an interaction is in use.
@@ -14,16 +15,20 @@ Logistics Quarterly 2, 1955; H. Pang, H. Liu, R. Vanderbei and T. Zhao, "Paramet
 NIPS 2017.
 """
 
+import threading
+
 import numpy as np
 import torch
 from jaxtyping import Float64
 from numpy import ndarray as Array
+from threadpoolctl import ThreadpoolController
 
 from lib import subsets
 from lib.linear_program import Program, Solution
 
 NEAR = 1e-10  # what is closer to its limit is taken to be there; the table is of unit size
 RENEWAL = 50  # pivots from one inverse computed afresh to the next
+BLAS, ALONE = ThreadpoolController(), threading.Lock()  # its limits are the process's, so one sample at a time
 UNTIE = 1e-3  # how far costs are moved apart, relative to the tolerance: equal ones could make it go in circles
 
 
@@ -43,7 +48,8 @@ def solve(program: Program, tolerance: float, max_iterations: int) -> Solution:
         row = torch.tensor([sample], device=program.g.device)
         costs = program.costs[sample, :, 0].flatten().cpu().numpy()
         path = _Path((sign * program.g[sample]).cpu().numpy(), float(program.zeta[sample]), costs, UNTIE * tolerance)
-        path.run(max_iterations)
+        with ALONE, BLAS.limit(limits=1, user_api="blas"):  # products so small lose by threads, a lot on a busy machine
+            path.run(max_iterations)
         i_or, c_and = path.theta[len(path.g) :], path.c[: len(path.g)]
         o, d, p = torch.from_numpy(np.stack([i_or, path.d, c_and])).to(program.g)[:, None]
         p[:, 0] = 0.0

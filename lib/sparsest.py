@@ -42,8 +42,8 @@ def sparsest(
     of 1e-3 take it some hundreds to thousands of iterations, gaps below 1e-5 often more than there is time for.
     "auto" is the former up to 14 players where it fits in the memory there is, and else the latter.
     "simplex" (lib/parametric_simplex.py) walks on the CPU, a table at a time, to an optimum in a corner, exact but for
-    rounding. It is the fastest by far where some ten to two hundred interactions explain a table, as with planted
-    ones, for any number of players; on most tables of networks it gets nowhere near in its 20,000 steps.
+    rounding. It is the fastest by far where some ten to two hundred interactions of low order explain a table, for any
+    number of players; on most tables of networks it gets nowhere near in its 20,000 steps.
 
     The interactions returned fit as returned, whatever the gap. Warns once if tables missed the tolerance.
     Raises ValueError for tables, zeta or parameters out of range, MemoryError before it allocates what is not

