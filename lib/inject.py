@@ -7,7 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from lib.memory import in_parts, part_size
-from lib.networks import Cut, full_precision
+from lib.networks import Cut, evaluating, full_precision
 from lib.players import log_odds
 from lib.randomness import generator
 
@@ -47,7 +47,8 @@ def fgsm(
         return (x + sigma * gradient.sign()).detach()
 
     size = part_size(len(samples), samples[0].numel(), budget=2**22)
-    return in_parts(moved, torch.arange(len(samples), device=samples.device), size)
+    with evaluating(network):
+        return in_parts(moved, torch.arange(len(samples), device=samples.device), size)
 
 
 def _check(sigma: float) -> None:

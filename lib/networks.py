@@ -1,6 +1,7 @@
 """The architectures, each cut in two where the players are masked: head(stem(x)) are the logits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 import torchvision
@@ -34,9 +35,44 @@ class Cut(nn.Module):
         return self.head(self.stem(x))
 
 
-def full_precision():
-    """A context, or a decorator, in which cuDNN computes in full single precision and the same way each time."""
-    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """A context, or a decorator, that computes in the precision of the tensors and the same way each time.
+
+    Whatever the reader has set, within it single precision is not shortened to TF32 or bfloat16, autocast is off and
+    cuDNN repeats itself; afterwards all is as it was. (torch has an older and a newer interface to the same switches
+    and refuses to read one of them after the other was written, so that only the newer one is touched.)
+    """
+    backends = torch.backends
+    switches = (
+        *(backends, backends.cuda.matmul, backends.cudnn, backends.cudnn.conv, backends.cudnn.rnn),
+        *(backends.mkldnn, backends.mkldnn.matmul, backends.mkldnn.conv, backends.mkldnn.rnn),
+    )
+    precisions = [switch.fp32_precision for switch in switches]
+    cudnn = backends.cudnn.benchmark, backends.cudnn.deterministic
+    try:
+        for switch in switches:
+            switch.fp32_precision = "ieee"
+        backends.cudnn.benchmark, backends.cudnn.deterministic = False, True
+        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+            yield
+    finally:
+        backends.cudnn.benchmark, backends.cudnn.deterministic = cudnn
+        for switch, precision in zip(switches, precisions, strict=True):
+            switch.fp32_precision = precision
+
+
+@contextmanager
+def evaluating(*modules: nn.Module) -> Iterator[None]:
+    """A context in which the modules and all within them are in evaluation mode; afterwards each is in its own."""
+    training = [module for each in modules for module in each.modules() if module.training]
+    try:
+        for module in modules:
+            module.eval()
+        yield
+    finally:
+        for module in training:
+            module.training = True
 
 
 def build(name: str, shape: tuple[int, ...], classes: int, seed: int, weights: str = "scratch") -> Cut:

@@ -6,14 +6,15 @@ baseline value, and the network runs on from there; regions that belong to no pl
 """
 
 import torch
-from jaxtyping import Bool, Float, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64, UInt8
 from torch import Tensor
 
 from lib.memory import in_parts, part_size
-from lib.networks import Cut, full_precision
+from lib.networks import Cut, evaluating, full_precision
 from lib.randomness import generator
 
 STATES = 128  # masked states in a forward pass, at most
+MOST = 30  # players: 8 GiB of values
 
 
 def log_odds(logits: Float[Tensor, "*batch classes"], labels: Int64[Tensor, "*batch"]) -> Float64[Tensor, "*batch"]:
@@ -73,14 +74,16 @@ class _Mask:
     One term of each sum is not zero, so that the product is exact.
     """
 
-    def __init__(self, features: Tensor, regions: Tensor, baseline: float):
+    def __init__(self, features: Tensor, regions: Tensor, baseline: float | Tensor):
         self.dtype = features.dtype
         self.layout = sorted(range(features.ndim), key=features.stride, reverse=True)  # channels last stays so
         n = len(regions)
         regions = regions.view(n, *[1] * (features.ndim - regions.ndim + 1), *regions.shape[1:])
-        parts = torch.cat(
-            [features * regions, baseline * regions.expand(n, *features.shape), features[None] * ~regions.any(0)]
-        )
+        masked = torch.as_tensor(baseline, device=features.device)
+        if not features.dtype.is_floating_point and bool((masked != masked.round()).any()):
+            raise ValueError(f"baseline = {baseline}: the features are {features.dtype}, allowed are whole numbers")
+        masked = masked.to(features.dtype) * regions.expand(n, *features.shape)
+        parts = torch.cat([features * regions, masked, features[None] * ~regions.any(0)])
         parts = parts.permute(0, *(axis + 1 for axis in self.layout))
         self.shape = parts.shape[1:]
         self.parts = parts.reshape(2 * n + 1, -1).to(self.dtype if self.dtype.is_floating_point else torch.float64)
@@ -104,31 +107,36 @@ def value_table(
     network: Cut,
     sample: Tensor,
     label: int | Int64[Tensor, ""],
-    regions: Bool[Tensor, "players *positions"],
-    baseline: float | None = None,
+    regions: Bool[Tensor, "players *positions"] | UInt8[Tensor, "players *positions"],
+    baseline: float | Float[Tensor, "..."] | None = None,
     states: int = STATES,
 ) -> Float64[Tensor, "subsets"]:
     """v(x_S) for every subset S of the players of one sample, on the device of the sample.
 
-    `sample` is one input without a batch axis; `regions` are over the trailing axes of the features. The stem
+    `sample` is one input without a batch axis; `regions` are over the trailing axes of the features, whole axes of
+    (channels, height, width) or of (tokens, width), or over the tokens alone. The stem
     runs once, the head on 2**n masked states, `states` at a time (fewer where the memory is short), in the precision
-    of the network. Masked features take the value `baseline` (None: that of the network). Raises
-    ValueError if regions don't fit the features or overlap, for a label out of range, and if an output is NaN
-    or infinite.
+    of the network. Masked features take the value `baseline`, a number or a tensor that broadcasts against the
+    features (None: that of the network). The network runs in evaluation mode; its mode, its buffers, the sample and
+    the reader's settings of precision are afterwards as they were.
+
+    Raises ValueError if the number of players is not 1 to 30, if regions have entries other than 0 and 1, don't fit the
+    features, fit them in two ways or overlap, for a baseline that features of whole numbers cannot take, for a label
+    out of range, for a network in half precision, and if an output is NaN or infinite.
     """
-    features = network.stem(sample[None])[0]
-    n = len(regions)
-    if regions.shape[1:] != features.shape[features.ndim - regions.ndim + 1 :]:
-        raise ValueError(f"regions are over {tuple(regions.shape[1:])}: the features are {tuple(features.shape)}")
-    if int(regions.sum(0).max()) > 1:
-        raise ValueError("regions overlap: a position belongs to one player at most")
-    mask = _Mask(features, regions, network.baseline if baseline is None else baseline)
-    label = torch.as_tensor(label, device=features.device)
+    if half := {p.dtype for p in network.parameters()} & {torch.float16, torch.bfloat16}:
+        raise ValueError(f"network has parameters of {half.pop()}: allowed are float32 and float64 (network.float())")
+    with evaluating(network):
+        features = network.stem(sample.clone()[None])[0]  # a stem may write into what it is given
+        regions = _fitting(regions.to(features.device), features)
+        n = len(regions)
+        mask = _Mask(features, regions, network.baseline if baseline is None else baseline)
+        label = torch.as_tensor(label, device=features.device)
 
-    def outputs(subsets: Tensor) -> Tensor:
-        return log_odds(network.head(mask(subsets)), label.expand(len(subsets)))
+        def outputs(subsets: Tensor) -> Tensor:
+            return log_odds(network.head(mask(subsets)), label.expand(len(subsets)))
 
-    values = in_parts(outputs, torch.arange(2**n, device=features.device), part_size(states, features.numel()))
+        values = in_parts(outputs, torch.arange(2**n, device=features.device), part_size(states, features.numel()))
     if not values.isfinite().all():
         raise ValueError(
             f"the network's output is NaN or infinite on {int((~values.isfinite()).sum())} of {2**n} states"
@@ -136,12 +144,34 @@ def value_table(
     return values
 
 
+def _fitting(regions: Tensor, features: Tensor) -> Bool[Tensor, "players *positions"]:
+    """The regions as booleans, over trailing axes of the features or, of (tokens, width), over the tokens."""
+    n, positions = len(regions), tuple(regions.shape[1:])
+    if not 1 <= n <= MOST:
+        raise ValueError(f"players = {n}: allowed are 1 to {MOST}; a table has 2**players masked states")
+    if regions.dtype != torch.bool and not bool(((regions == 0) | (regions == 1)).all()):
+        raise ValueError(f"regions have entries {regions.unique().tolist()[:5]}: allowed are 0 and 1, one map a player")
+    regions = regions.bool()
+    if features.ndim == 2 and len(positions) == 1 and positions[0] == features.shape[0]:
+        if features.shape[0] == features.shape[1]:
+            raise ValueError(
+                f"regions are over {positions}: the features are {tuple(features.shape)}, which they fit in two ways; "
+                "allowed are regions over both axes"
+            )
+        regions = regions[..., None].expand(-1, -1, features.shape[1])  # whole tokens
+    elif positions != tuple(features.shape[features.ndim - len(positions) :]):
+        raise ValueError(f"regions are over {positions}: the features are {tuple(features.shape)}")
+    if int(regions.sum(0).max()) > 1:
+        raise ValueError("regions overlap: a position belongs to one player at most")
+    return regions
+
+
 def value_tables(
     network: Cut,
     samples: Tensor,
     labels: Int64[Tensor, "samples"],
-    regions: Bool[Tensor, "samples players *positions"],
-    baseline: float | None = None,
+    regions: Bool[Tensor, "samples players *positions"] | UInt8[Tensor, "samples players *positions"],
+    baseline: float | Float[Tensor, "..."] | None = None,
     states: int = STATES,
 ) -> Float64[Tensor, "samples subsets"]:
     """The value tables of several samples, or of none, each with its own players; see `value_table`."""
