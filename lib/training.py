@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def train(
     kept = set(checkpoint_epochs(epochs, checkpoints))
     optimiser = torch.optim.SGD(network.parameters(), learning_rate, momentum)
     run = _fingerprint(network, data, epochs, batch_size, learning_rate, momentum, checkpoints, seed, str(device))
-    rows = _resume(folder, run, network, optimiser)
+    rows = _resume(folder, run, network, optimiser, report)
 
     def line(epoch: int, train_loss: float, test_loss: float, train_accuracy: float, test_accuracy: float) -> str:
         return (
@@ -136,11 +137,17 @@ def evaluate(network: Cut, data: Data, x: Tensor, y: Tensor, index: Tensor | Non
     return loss, correct
 
 
-def _resume(folder: Path, run: str, network: Cut, optimiser: torch.optim.Optimizer) -> list[tuple]:
+def _resume(
+    folder: Path, run: str, network: Cut, optimiser: torch.optim.Optimizer, report: Callable[[str], None]
+) -> list[tuple]:
     """The rows of an unfinished training, with the network and the optimiser as they were; else an empty folder."""
     path = folder / "unfinished.pt"
     if path.exists():
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except (EOFError, OSError, RuntimeError, pickle.UnpicklingError):
+            report(f"{path.name} is damaged: the training starts anew")
+            state = {"run": None}
         if state["run"] == run:
             network.load_state_dict(state["network"])
             optimiser.load_state_dict(state["optimiser"])
@@ -169,14 +176,29 @@ def save_checkpoint(network: Cut, path: Path) -> None:
 
 
 def _save(state: dict, path: Path) -> None:
+    """Through an open file, for torch names what is inside after a path; on the disk before it gets its name."""
     partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
+    try:
+        with open(partial, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def load_checkpoint(network: Cut, path: Path) -> Cut:
-    """`network` with the weights of the file, in evaluation mode, on the device it is on."""
-    weights = torch.load(path, map_location="cpu", weights_only=True)
+    """`network` with the weights of the file, in evaluation mode, on the device it is on.
+
+    Raises FileNotFoundError or ValueError, one line, where the file is not there or damaged.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path.name} is not in {path.parent}: `dvc repro` trains the network that it is of")
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except (EOFError, OSError, RuntimeError, pickle.UnpicklingError):
+        raise ValueError(f"{path} is damaged: remove it, and `dvc repro` trains the network anew") from None
     network.load_state_dict(weights)
     return network.eval()
 

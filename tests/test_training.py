@@ -168,3 +168,39 @@ def test_the_curves_of_a_large_set_are_of_a_fixed_draw(tmp_path, monkeypatch):
     assert whole["test_loss"].equals(some["test_loss"])
     assert (whole["train_loss"] != some["train_loss"]).all()
     assert (some["train_accuracy"] * 50 % 1).abs().max() < 1e-9
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04cut"])
+def test_a_damaged_unfinished_training_starts_anew_and_says_so(tmp_path, content):
+    """Case C13: a file that a power cut left empty."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "unfinished.pt").write_bytes(content)
+    lines = []
+    droppy(tmp_path / "a", lines.append)
+    assert lines[0] == "unfinished.pt is damaged: the training starts anew"
+    droppy(tmp_path / "b")
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    (tmp_path / "a" / "epoch-00001.pt").write_bytes(content)
+    with pytest.raises(ValueError, match="epoch-00001.pt is damaged: remove it"):
+        training.load_checkpoint(networks.build("vgg4", (1, 8, 8), 10, 0), tmp_path / "a" / "epoch-00001.pt")
+    with pytest.raises(FileNotFoundError, match="epoch-00007.pt is not in"):
+        training.load_checkpoint(networks.build("vgg4", (1, 8, 8), 10, 0), tmp_path / "a" / "epoch-00007.pt")
+
+
+def test_checkpoints_are_the_same_bytes_in_a_folder_of_any_name(tmp_path):
+    """Case C14."""
+    droppy(tmp_path / "plain", epochs=3)
+    droppy(tmp_path / "é und leer", epochs=3)
+    assert contents(tmp_path / "plain") == contents(tmp_path / "é und leer")
+
+
+def test_a_disk_that_is_full_leaves_no_partial_checkpoint(tmp_path, monkeypatch):
+    """Case C9."""
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(training.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        droppy(tmp_path)
+    assert contents(tmp_path) == {}
