@@ -188,15 +188,21 @@ def torchvision_network(name: str, relu_of_cut: int) -> Callable[[tuple[int, ...
 
 
 class Encoder(nn.Module):
-    """A transformers model as a function of token ids (batch, length), of which [PAD] is not attended to."""
+    """A transformers model as a function of token ids (batch, length), whose padding is not attended to.
+
+    The id of padding is the model's own. Padding at the end is cut off as far as all of the batch has it; padding at
+    the beginning stays, for it moves the positions of what follows.
+    """
 
     def __init__(self, model: nn.Module):
         super().__init__()
         self.model = model
+        own = model.config.pad_token_id
+        self.pad = PAD if own is None else own
 
     def forward(self, ids: Int[Tensor, "batch length"]) -> Float[Tensor, "batch classes"]:
-        attended = ids != PAD
-        length = int(attended.any(0).sum())  # what is padding in all of the batch need not be computed
+        attended = ids != self.pad
+        length = int(attended.any(0).nonzero().max()) + 1 if attended.any() else ids.shape[1]
         return self.model(input_ids=ids[:, :length], attention_mask=attended[:, :length]).logits
 
 
@@ -205,7 +211,7 @@ def encoder(name: str, classes: int, weights: str) -> Cut:
 
     The players are words of the input itself: the stem hands the token ids on, a masked one becomes [MASK].
     """
-    from transformers import BertConfig, BertForSequenceClassification, logging  # seconds to import, for text alone
+    from transformers import BertConfig, BertForSequenceClassification  # seconds to import, for text alone
 
     layers, width, heads, published = ENCODERS[name]
     if weights == "scratch":
@@ -218,15 +224,38 @@ def encoder(name: str, classes: int, weights: str) -> Cut:
             attn_implementation="eager",
         )
         return Cut(nn.Identity(), Encoder(BertForSequenceClassification(config)), MASK)
+    return Cut(nn.Identity(), Encoder(_published(published, classes)), MASK)
+
+
+def _published(source: str, classes: int) -> nn.Module:
+    """BERT with published weights in single precision, of a hub's name or a folder, and a new last layer.
+
+    Raises ValueError if they are not to be had, or lack layers other than the last.
+    """
+    from transformers import BertForSequenceClassification, logging
+
+    verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # it would report the new last layer as missing
     try:
-        model = BertForSequenceClassification.from_pretrained(
-            published, num_labels=classes, attn_implementation="eager"
+        model, told = BertForSequenceClassification.from_pretrained(
+            source,
+            num_labels=classes,
+            attn_implementation="eager",
+            dtype=torch.float32,
+            output_loading_info=True,
         )
     except OSError as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(f"weights = 'pretrained': {published}: {reason} Allowed without it is scratch") from None
-    return Cut(nn.Identity(), Encoder(model), MASK)
+        raise ValueError(f"weights = 'pretrained': {source}: {reason} Allowed without it is scratch") from None
+    finally:
+        logging.set_verbosity(verbosity)
+    missing = sorted(name for name in told["missing_keys"] if not name.startswith("classifier."))
+    if missing:
+        raise ValueError(
+            f"weights = 'pretrained': {source} lacks {len(missing)} tensors, {missing[0]} among them; "
+            "only the last layer may be new"
+        )
+    return model
 
 
 def _convolution(inputs: int, outputs: int) -> list[nn.Module]:

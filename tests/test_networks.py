@@ -5,9 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import BertForSequenceClassification
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    RobertaConfig,
+    RobertaForSequenceClassification,
+)
 
 from lib import networks
 
@@ -145,3 +150,47 @@ def test_published_weights_that_cannot_be_had_are_one_line(monkeypatch):
     with pytest.raises(ValueError, match="weights = 'pretrained': .* scratch") as error:
         networks.build("bert-medium", (128,), 2, seed=0, weights="pretrained")
     assert "\n" not in str(error.value)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A pre-trained folder of a small BERT of four layers, which `minilm` takes for its own: (folder, the model)."""
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=200, hidden_size=16, num_hidden_layers=4, num_attention_heads=2, intermediate_size=32, num_labels=2
+    )
+    monkeypatch.setitem(networks.ENCODERS, "minilm", (*networks.ENCODERS["minilm"][:3], str(tmp_path)))
+    return tmp_path, BertForSequenceClassification(config)
+
+
+def test_a_pre_trained_folder_that_lacks_layers_is_refused(folder):
+    """Case A15: a layer of random weights would go unseen."""
+    path, model = folder
+    model.save_pretrained(path)
+    weights = {k: v for k, v in load_file(path / "model.safetensors").items() if "encoder.layer.3." not in k}
+    save_file(weights, path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match=r"lacks 16 tensors, bert.encoder.layer.3.* only the last layer may be new"):
+        networks.build("minilm", (128,), 2, 0, "pretrained")
+
+
+def test_a_pre_trained_folder_in_half_precision_is_computed_in_single(folder):
+    """Case A16."""
+    path, model = folder
+    model.bfloat16().save_pretrained(path)
+    network = networks.build("minilm", (128,), 2, 0, "pretrained")
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_an_encoder_takes_its_own_padding_on_either_side(left):
+    """Cases A7 and A8: RoBERTa pads with 1 and begins with 0; a sentence padded on the left keeps its end."""
+    torch.manual_seed(0)
+    config = RobertaConfig(
+        vocab_size=100, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, num_labels=2
+    )
+    model = RobertaForSequenceClassification(config).eval()
+    ids = torch.tensor([[0, 7, 8, 9, 2, 1, 1, 1], [0, 7, 2, 1, 1, 1, 1, 1]])
+    ids = torch.stack([row.roll(int((row == 1).sum())) for row in ids]) if left else ids
+    with torch.no_grad():
+        expected = model(input_ids=ids, attention_mask=ids != 1).logits
+        torch.testing.assert_close(networks.Encoder(model)(ids), expected, rtol=1e-5, atol=1e-6)
