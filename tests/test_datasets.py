@@ -194,3 +194,179 @@ def test_a_readers_own_images_and_sentences(folder, tmp_path):
     (tmp_path / "bert" / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good"]))
     with pytest.raises(FileNotFoundError, match="dev.tsv is not there"):
         datasets.load(str(tmp_path / "texts"))
+
+
+@pytest.fixture
+def own(tmp_path):
+    for part in ("train", "test"):
+        draw_image(tmp_path / "own" / part / "cats" / "1.png", 20, (255, 0, 0))
+        draw_image(tmp_path / "own" / part / "dogs" / "2.png", 20, (0, 0, 255))
+    return tmp_path / "own"
+
+
+def test_hidden_names_in_image_folders_are_skipped(own):
+    for part in ("train", "test"):
+        draw_image(own / part / ".ipynb_checkpoints" / "1.png", 20, (0, 0, 0))
+        (own / part / "cats" / "._1.png").write_bytes(b"of macOS")
+    data = datasets.load(str(own), 8)
+    assert data.classes == 2 and data.y_train.tolist() == data.y_test.tolist() == [0, 1]
+
+
+def test_wrong_image_folders_are_named(own):
+    draw_image(own / "train" / "birds" / "1.tif", 20, (0, 0, 0))
+    with pytest.raises(FileNotFoundError, match=r"^own/train/birds has no images: allowed are \.bmp, .*\.webp$"):
+        datasets.load(str(own), 8)
+    (own / "train" / "birds").rename(own / "test" / "birds")
+    with pytest.raises(ValueError, match="^own/test/birds: allowed are the classes in own/train$"):
+        datasets.load(str(own), 8)
+    (own / "test" / "birds").rename(own / "birds")
+    for part in ("train", "test"):
+        (own / part / "dogs").rename(own / f"dogs of {part}")
+    with pytest.raises(ValueError, match="own: all training samples have label 0: allowed are two classes or more$"):
+        datasets.load(str(own), 8)
+
+
+@pytest.mark.parametrize("resize", [False, True])
+@pytest.mark.parametrize(
+    "image, rgb",
+    [
+        (Image.fromarray(np.full((4, 4), 257 * 100 + 128, np.uint16)), (100, 100, 100)),
+        (Image.fromarray(np.full((4, 4), 257 * 100 + 129, np.uint16)), (101, 101, 101)),
+        (Image.fromarray(np.full((4, 4), 65535, np.uint16)), (255, 255, 255)),
+        (Image.new("L", (4, 4), 77), (77, 77, 77)),
+        (Image.new("RGBA", (4, 4), (10, 20, 30, 255)), (10, 20, 30)),
+        (Image.new("RGBA", (4, 4), (10, 20, 30, 0)), (255, 255, 255)),
+        (Image.new("RGBA", (4, 4), (0, 255, 0, 51)), (204, 255, 204)),
+        (Image.new("LA", (4, 4), (0, 51)), (204, 204, 204)),
+    ],
+)
+def test_pictures_of_every_mode_become_rgb(tmp_path, image, rgb, resize):
+    image.save(tmp_path / "1.png")
+    pixels = readers.pixels([readers.Picture(tmp_path / "1.png", resize=resize)], 4)
+    assert torch.equal(pixels, torch.tensor(rgb, dtype=torch.uint8)[None, :, None, None].expand(1, 3, 4, 4))
+
+
+def test_16_bit_grey_may_come_in_mode_i(tmp_path, monkeypatch):
+    """As older versions of Pillow open it; this one can no longer write it."""
+    draw_image(tmp_path / "1.png", 2, 0, "L")
+    grey = Image.fromarray(np.array([[0, 257 * 100], [257 * 100 + 129, 65535]], np.int32))
+    assert grey.mode == "I"
+    monkeypatch.setattr(Image, "open", lambda file: grey)
+    pixels = readers.pixels([readers.Picture(tmp_path / "1.png", resize=False)], None)
+    assert pixels.tolist() == [[[[0, 100], [101, 255]]] * 3]
+
+
+def test_palettes_cmyk_and_orientation(tmp_path):
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([9, 9, 9, 40, 50, 60])
+    palette.putpixel((1, 0), 1)
+    palette.save(tmp_path / "palette.png", transparency=0)
+    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "cmyk.jpg", quality=100)
+    turned = Image.new("RGB", (2, 1), (255, 0, 0))
+    turned.putpixel((1, 0), (0, 0, 255))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90° clockwise: left becomes top
+    turned.save(tmp_path / "turned.png", exif=exif)
+
+    def read(name):
+        return readers.pixels([readers.Picture(tmp_path / name, resize=False)], None)[0].permute(1, 2, 0)
+
+    assert read("palette.png").tolist() == [[[255, 255, 255], [40, 50, 60]]]
+    assert (read("cmyk.jpg").float() - torch.tensor([255.0, 0, 0])).abs().max() < 4
+    assert read("turned.png").tolist() == [[[255, 0, 0]], [[0, 0, 255]]]
+
+
+@pytest.mark.parametrize("kept", [0, 20, 60, 200])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "webp"])
+def test_a_damaged_image_is_named(own, suffix, kept):
+    file = own / "train" / "cats" / f"3.{suffix}"
+    noise = np.random.default_rng(0).integers(0, 256, (20, 20, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(file)
+    file.write_bytes(file.read_bytes()[:kept])
+    with pytest.raises(ValueError, match=rf"own/train/cats/3.{suffix} is damaged or no image: allowed are \.bmp, .*$"):
+        datasets.load(str(own), 8)
+
+
+def test_pictures_of_different_sizes_are_named(tmp_path):
+    draw_image(tmp_path / "1.png", 20, (0, 0, 0))
+    draw_image(tmp_path / "2.png", 21, (0, 0, 0))
+    pictures = [readers.Picture(tmp_path / name, resize=False) for name in ("1.png", "2.png")]
+    with pytest.raises(ValueError, match="2.png has 21×21 pixels: allowed are 20×20, as of the first image$"):
+        readers.pixels(pictures, 8)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"y_train": np.array([0, 1, "2", 2], object)}, "own.npz: y_train is damaged or holds objects"),
+        ({"x_test": np.array([None, None])}, "own.npz: x_test is damaged or holds objects: allowed are numbers"),
+        ({"y_train": np.array([0.0, 1.0, 2.0, 2.0])}, "y_train is float64"),
+        ({"y_train": np.array([1, 1, 1, 1])}, "own.npz: all training samples have label 1: allowed are two classes"),
+        ({"y_train": np.array([0, 1, 4, 4])}, "own.npz: no training sample has label 2, 3: labels must be 0…k"),
+        ({"y_train": np.array([1, 2, 3, 3])}, "no training sample has label 0: labels must be 0…k .*, here 0 to 2$"),
+        ({"y_train": np.array([0, 1, 2, 10**12])}, "no training sample has label 3, 4, 5, 6, 7, 8, 9, 10, 11, 12:"),
+    ],
+)
+def test_wrong_arrays_are_named(tmp_path, changes, message):
+    good = {
+        "x_train": np.zeros((4, 5, 5), np.uint8), "y_train": np.array([0, 1, 2, 2]),
+        "x_test": np.zeros((2, 5, 5), np.uint8), "y_test": np.array([0, 1]),
+    }  # fmt: skip
+    np.savez(tmp_path / "own.npz", **(good | changes))
+    with pytest.raises(ValueError, match=message) as error:
+        datasets.load(str(tmp_path / "own.npz"))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("damage", ["empty", "text", "one array", "half", "contents"])
+def test_a_damaged_npz_file_is_named(tmp_path, damage):
+    file = tmp_path / "own.npz"
+    arrays = {name: np.arange(99, dtype=np.uint8) for name in ("x_train", "y_train", "x_test", "y_test")}
+    np.savez_compressed(file, **arrays)
+    raw = file.read_bytes()
+    if damage == "one array":
+        with open(file, "wb") as opened:
+            np.save(opened, np.zeros(3))
+    else:
+        start = raw.index(b"x_train.npy") + 40
+        contents = raw[:start] + bytes(20) + raw[start + 20 :]
+        changed = {"empty": b"", "text": b"no arrays", "half": raw[: len(raw) // 2], "contents": contents}
+        file.write_bytes(changed[damage])
+    with pytest.raises(ValueError, match="^own.npz(: x_train)? is damaged or "):
+        datasets.load(str(file))
+
+
+@pytest.fixture
+def texts(folder):
+    (folder / "bert").mkdir()
+    (folder / "bert" / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "text"]))
+    (folder / "texts").mkdir()
+    (folder / "texts" / "dev.tsv").write_text("good\t1\n")
+    return folder / "texts"
+
+
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("header", [b"", b"sentence\tlabel", b"Sentence\tLABEL", b"text\tclass"])
+def test_sentences_of_every_editor_are_read(texts, bom, end, header):
+    (texts / "train.tsv").write_bytes(bom + end.join([header, b"good\t1", b"bad\t0", b""]))
+    data = datasets.load(str(texts))
+    words = [[data.vocabulary[k] for k in row if k] for row in data.x_train]
+    assert words == [["[CLS]", "good", "[SEP]"], ["[CLS]", "bad", "[SEP]"]] and data.y_train.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"good\t1\nb\xe4d\t0\n", "^train.tsv: line 2 has the byte 0xe4: allowed is UTF-8$"),
+        (b"good\t1\nbad\t1\n", "texts: all training samples have label 1: allowed are two classes or more$"),
+        (b"good\t2\nbad\t0\n", "texts: no training sample has label 1: labels must be 0…k"),
+        (b"text\tclass\ngood\tyes\nbad\t0\n", "train.tsv: sample 1 is "),
+        (b"good\t-1\nbad\t0\n", "train.tsv: sample 1 is "),
+        (b"sentence\tlabel\n", "train.tsv has no sentence"),
+    ],
+)
+def test_wrong_sentences_are_named(texts, content, message):
+    (texts / "train.tsv").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        datasets.load(str(texts))
