@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, relu
 
 from lib.randomness import derived_seed
-from lib.text import MASK, PAD
+from lib.text import MASK
 
 # The encoders of sentences: layers, width and heads, and where the Hugging Face hub has their published weights.
 ENCODERS = {
@@ -63,12 +63,11 @@ def full_precision() -> Iterator[None]:
 
 
 @contextmanager
-def evaluating(*modules: nn.Module) -> Iterator[None]:
-    """A context in which the modules and all within them are in evaluation mode; afterwards each is in its own."""
-    training = [module for each in modules for module in each.modules() if module.training]
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """A context in which all modules of a network are in evaluation mode; afterwards each is in its own again."""
+    training = [module for module in network.modules() if module.training]
     try:
-        for module in modules:
-            module.eval()
+        network.eval()
         yield
     finally:
         for module in training:
@@ -190,15 +189,15 @@ def torchvision_network(name: str, relu_of_cut: int) -> Callable[[tuple[int, ...
 class Encoder(nn.Module):
     """A transformers model as a function of token ids (batch, length), whose padding is not attended to.
 
-    The id of padding is the model's own. Padding at the end is cut off as far as all of the batch has it; padding at
-    the beginning stays, for it moves the positions of what follows.
+    The id of padding is the model's own; a model that has none has no padding. Padding at the end is cut off as far as
+    all of the batch has it. Padding at the beginning stays, because it moves the positions of what follows.
     """
 
     def __init__(self, model: nn.Module):
         super().__init__()
         self.model = model
         own = model.config.pad_token_id
-        self.pad = PAD if own is None else own
+        self.pad = -1 if own is None else own  # no token has the id -1
 
     def forward(self, ids: Int[Tensor, "batch length"]) -> Float[Tensor, "batch classes"]:
         attended = ids != self.pad

@@ -79,11 +79,9 @@ class _Mask:
         self.layout = sorted(range(features.ndim), key=features.stride, reverse=True)  # channels last stays so
         n = len(regions)
         regions = regions.view(n, *[1] * (features.ndim - regions.ndim + 1), *regions.shape[1:])
-        masked = torch.as_tensor(baseline, device=features.device)
-        if not features.dtype.is_floating_point and bool((masked != masked.round()).any()):
-            raise ValueError(f"baseline = {baseline}: the features are {features.dtype}, allowed are whole numbers")
-        masked = masked.to(features.dtype) * regions.expand(n, *features.shape)
-        parts = torch.cat([features * regions, masked, features[None] * ~regions.any(0)])
+        parts = torch.cat(
+            [features * regions, _fitting_baseline(baseline, features) * regions, features[None] * ~regions.any(0)]
+        )
         parts = parts.permute(0, *(axis + 1 for axis in self.layout))
         self.shape = parts.shape[1:]
         self.parts = parts.reshape(2 * n + 1, -1).to(self.dtype if self.dtype.is_floating_point else torch.float64)
@@ -113,22 +111,23 @@ def value_table(
 ) -> Float64[Tensor, "subsets"]:
     """v(x_S) for every subset S of the players of one sample, on the device of the sample.
 
-    `sample` is one input without a batch axis; `regions` are over the trailing axes of the features, whole axes of
-    (channels, height, width) or of (tokens, width), or over the tokens alone. The stem
-    runs once, the head on 2**n masked states, `states` at a time (fewer where the memory is short), in the precision
-    of the network. Masked features take the value `baseline`, a number or a tensor that broadcasts against the
-    features (None: that of the network). The network runs in evaluation mode; its mode, its buffers, the sample and
-    the reader's settings of precision are afterwards as they were.
+    `sample` is one input without a batch axis. `regions` are over the trailing axes of the features; over the first
+    axis where the features are (tokens, width) and the regions have one axis as long as there are tokens. Masked
+    features take the value `baseline`, a number or a tensor that broadcasts to the features, such as
+    (channels, 1, 1); None is the baseline of the network. The stem runs once, the head on 2**n masked states,
+    `states` at a time (fewer where the memory is short), in the precision of the network. The network runs in
+    evaluation mode; its mode, its buffers, the sample and the reader's settings of precision are afterwards as they
+    were.
 
     Raises ValueError if the number of players is not 1 to 30, if regions have entries other than 0 and 1, don't fit the
-    features, fit them in two ways or overlap, for a baseline that features of whole numbers cannot take, for a label
-    out of range, for a network in half precision, and if an output is NaN or infinite.
+    features, fit them in two ways or overlap, for a baseline that the features cannot take, for a label out of range,
+    for a network in half precision, and if an output is NaN or infinite.
     """
     if half := {p.dtype for p in network.parameters()} & {torch.float16, torch.bfloat16}:
         raise ValueError(f"network has parameters of {half.pop()}: allowed are float32 and float64 (network.float())")
     with evaluating(network):
         features = network.stem(sample.clone()[None])[0]  # a stem may write into what it is given
-        regions = _fitting(regions.to(features.device), features)
+        regions = _fitting_regions(regions.to(features.device), features)
         n = len(regions)
         mask = _Mask(features, regions, network.baseline if baseline is None else baseline)
         label = torch.as_tensor(label, device=features.device)
@@ -144,7 +143,19 @@ def value_table(
     return values
 
 
-def _fitting(regions: Tensor, features: Tensor) -> Bool[Tensor, "players *positions"]:
+def _fitting_baseline(baseline: float | Tensor, features: Tensor) -> Tensor:
+    """The baseline in the shape and type of the features."""
+    baseline = torch.as_tensor(baseline, device=features.device)
+    if not features.dtype.is_floating_point and bool((baseline != baseline.round()).any()):
+        raise ValueError(f"baseline = {baseline.tolist()}: features of {features.dtype} allow whole numbers")
+    try:
+        return baseline.to(features.dtype).expand(features.shape)
+    except RuntimeError:
+        shape = tuple(baseline.shape)
+        raise ValueError(f"baseline has shape {shape}: allowed is what expands to {tuple(features.shape)}") from None
+
+
+def _fitting_regions(regions: Tensor, features: Tensor) -> Bool[Tensor, "players *positions"]:
     """The regions as booleans, over trailing axes of the features or, of (tokens, width), over the tokens."""
     n, positions = len(regions), tuple(regions.shape[1:])
     if not 1 <= n <= MOST:

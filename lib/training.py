@@ -144,8 +144,8 @@ def _resume(
     path = folder / "unfinished.pt"
     if path.exists():
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except (EOFError, OSError, RuntimeError, pickle.UnpicklingError):
+            state = _load(path)
+        except ValueError:
             report(f"{path.name} is damaged: the training starts anew")
             state = {"run": None}
         if state["run"] == run:
@@ -195,12 +195,16 @@ def load_checkpoint(network: Cut, path: Path) -> Cut:
     """
     if not path.exists():
         raise FileNotFoundError(f"{path.name} is not in {path.parent}: `dvc repro` trains the network that it is of")
-    try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except (EOFError, OSError, RuntimeError, pickle.UnpicklingError):
-        raise ValueError(f"{path} is damaged: remove it, and `dvc repro` trains the network anew") from None
-    network.load_state_dict(weights)
+    network.load_state_dict(_load(path))
     return network.eval()
+
+
+def _load(path: Path) -> dict:
+    """What `_save` wrote, on the CPU. Raises ValueError for a damaged file; one that may not be read stays OSError."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (EOFError, RuntimeError, pickle.UnpicklingError):
+        raise ValueError(f"{path} is damaged: remove it, and `dvc repro` trains the network anew") from None
 
 
 def timepoints(curves: pd.DataFrame, checkpoints: list[int]) -> dict[str, int]:

@@ -10,14 +10,11 @@ from lib import inject, players
 from lib.networks import Cut, full_precision
 
 
-def head(side: int = 8) -> nn.Sequential:
-    return nn.Sequential(nn.BatchNorm2d(4), nn.Flatten(), nn.Dropout(0.5), nn.Linear(4 * side * side, 3))
-
-
 @pytest.fixture
 def network():
     torch.manual_seed(0)
-    network = Cut(nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU()), head())
+    stem = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU())
+    network = Cut(stem, nn.Sequential(nn.BatchNorm2d(4), nn.Flatten(), nn.Dropout(0.5), nn.Linear(4 * 8 * 8, 3)))
     network.head[0].running_mean += torch.rand(4)
     return network
 
@@ -101,7 +98,7 @@ def test_a_baseline_that_whole_numbers_cannot_take_is_refused():
     """Case A11."""
     own = Cut(nn.Identity(), nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(16, 3)))
     tokens, regions = torch.tensor([1, 2, 3, 4]), torch.eye(4, dtype=torch.bool)
-    with pytest.raises(ValueError, match=r"baseline = 2.7: the features are torch.int64, allowed are whole numbers"):
+    with pytest.raises(ValueError, match=r"baseline = 2\.7.*: features of torch.int64 allow whole numbers"):
         players.value_table(own, tokens, 0, regions, baseline=2.7)
     expected = brute_force(own, tokens, 0, regions, 2)
     torch.testing.assert_close(players.value_table(own, tokens, 0, regions, baseline=2.0), expected)
@@ -114,6 +111,9 @@ def test_a_baseline_may_be_a_mean_colour(network, sample, regions):
     torch.testing.assert_close(
         players.value_table(network, sample, 1, regions, baseline=mean), expected, rtol=1e-5, atol=1e-6
     )
+    for shape in [(3, 1, 1), (4, 4, 8, 8)]:  # the second would be a baseline for each player
+        with pytest.raises(ValueError, match=r"baseline has shape .*: allowed is what expands to \(4, 8, 8\)"):
+            players.value_table(network, sample, 1, regions, baseline=torch.zeros(shape))
 
 
 def test_half_precision_is_refused_and_autocast_is_off(network, sample, regions):

@@ -181,6 +181,18 @@ def test_a_pre_trained_folder_in_half_precision_is_computed_in_single(folder):
     assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
 
 
+def test_a_model_without_an_id_of_padding_attends_to_every_token():
+    config = RobertaConfig(
+        vocab_size=100, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, num_labels=2
+    )
+    model = RobertaForSequenceClassification(config).eval()
+    model.config.pad_token_id = None
+    ids = torch.tensor([[0, 7, 0, 9, 0]])
+    with torch.no_grad():
+        expected = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+        torch.testing.assert_close(networks.Encoder(model)(ids), expected, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("left", [False, True])
 def test_an_encoder_takes_its_own_padding_on_either_side(left):
     """Cases A7 and A8: RoBERTa pads with 1 and begins with 0; a sentence padded on the left keeps its end."""

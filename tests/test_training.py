@@ -187,6 +187,21 @@ def test_a_damaged_unfinished_training_starts_anew_and_says_so(tmp_path, content
         training.load_checkpoint(networks.build("vgg4", (1, 8, 8), 10, 0), tmp_path / "a" / "epoch-00007.pt")
 
 
+def test_an_unfinished_training_that_may_not_be_read_is_not_thrown_away(tmp_path, monkeypatch):
+    """It is no damaged one."""
+    droppy(tmp_path, epochs=3)
+    (tmp_path / "unfinished.pt").write_bytes(b"")
+    before = contents(tmp_path)
+
+    def forbidden(*_, **__):
+        raise PermissionError("not yours")
+
+    monkeypatch.setattr(torch, "load", forbidden)
+    with pytest.raises(PermissionError):
+        droppy(tmp_path, epochs=3)
+    assert contents(tmp_path) == before
+
+
 def test_checkpoints_are_the_same_bytes_in_a_folder_of_any_name(tmp_path):
     """Case C14."""
     droppy(tmp_path / "plain", epochs=3)
