@@ -5,6 +5,7 @@ notebooks print this table, and dvc.yaml says which stage depends on which field
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,6 +18,7 @@ PARAMS = ROOT / "params.yaml"
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+IMAGE_NETWORKS = ("vgg4", "lenet", "resnet20", "vgg11", "vgg13", "vgg16", "alexnet")
 OF_SENTENCES = ("bert-medium", "minilm")  # networks that take sentences, and have published weights
 DATASETS = ("digits", "mnist", "cifar10", "cub", "tiny-imagenet", "sst2")
 
@@ -26,6 +28,25 @@ def _dataset(name: str) -> str:
         words = ", ".join(map(repr, DATASETS))
         raise ValueError(f"allowed are {words}, or the path of an .npz file or a folder, with a / in it")
     return name
+
+
+def _network(name: str) -> str:
+    if name not in IMAGE_NETWORKS + OF_SENTENCES and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", name):
+        words = ", ".join(map(repr, IMAGE_NETWORKS + OF_SENTENCES))
+        raise ValueError(f"allowed are {words}, or one of your own as 'module:function'")
+    return name
+
+
+def _weights(name: str) -> str:
+    if name not in ("scratch", "pretrained") and not name.endswith((".pt", ".pth")):
+        raise ValueError("allowed are 'scratch', 'pretrained', or the path of a .pt or .pth file with a state dict")
+    return name
+
+
+def _epochs(count: int) -> int:
+    if count in (1, 2):
+        raise ValueError("allowed are 0 (the network is measured as it is) and 3 or more")
+    return count
 
 
 class Experiment(BaseModel):
@@ -38,23 +59,42 @@ class Experiment(BaseModel):
     side: Annotated[int, Field(ge=8)] | None = Field(description="pixels that images are resized to")
     train_samples: Count | None = Field(description="training samples drawn (null: all)")
     test_samples: Count | None = Field(description="test samples drawn (null: all)")
-    network: Literal["vgg4", "lenet", "resnet20", "vgg11", "vgg13", "vgg16", "alexnet", "bert-medium", "minilm"] = (
-        Field(description="architecture")
+    network: Annotated[str, AfterValidator(_network)] = Field(
+        description="architecture, or module:function that makes your own"
     )
-    weights: Literal["scratch", "pretrained"] = Field(description="weights at the start: drawn, or published ones")
+    weights: Annotated[str, AfterValidator(_weights)] = Field(
+        description="weights at the start: drawn (scratch), published ones (pretrained), or those of a file"
+    )
     label_noise: Share = Field(description="share of the training labels that are reset at random")
+    train_noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        description="σ of Gaussian noise on training images, drawn in each step, share of the range of pixels"
+    )
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(description="the only source of randomness")
-    epochs: Annotated[int, Field(ge=3)] = Field(description="epochs of training")
+    epochs: Annotated[int, Field(ge=0, le=10**6), AfterValidator(_epochs)] = Field(
+        description="epochs of training (0: the network is measured as it is)"
+    )
     batch_size: Count = Field(description="training samples in a step")
     learning_rate: Positive = Field(description="step size of SGD")
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(description="momentum of SGD")
     checkpoints: Annotated[int, Field(ge=4)] = Field(description="checkpoints kept, on a logarithmic grid")
+    precision: Literal["float32", "bfloat16"] = Field(
+        description="of the passes of training; bfloat16 where the processor has it, measured is always in float32"
+    )
+    threads: Annotated[int, Field(ge=1, le=1024)] = Field(
+        description="of the CPU in training and measuring; another number rounds otherwise"
+    )
     # extract
     samples: Count = Field(description="test samples whose interactions are extracted")
     players: Annotated[int, Field(ge=2, le=24)] = Field(description="input variables n of each sample")
     grid: Annotated[int, Field(ge=1)] | None = Field(description="patches along a side of the image")
     margin: Annotated[int, Field(ge=0)] | None = Field(
         description="rows and columns of patches at the edge never drawn"
+    )
+    cut: Literal["relu1", "relu2", "pixels"] | None = Field(
+        description="what is masked: the features after the 1st or 2nd ReLU, or the pixels (null: as the paper has it)"
+    )
+    baseline: Literal["zero", "mean"] | None = Field(
+        description="value of a masked feature: zero, or the channel's mean over the training samples (null: [MASK])"
     )
     checkpoint_samples: Annotated[int, Field(ge=0)] = Field(description="of them, how many at every checkpoint too")
     category_samples: Annotated[int, Field(ge=0)] = Field(
@@ -70,6 +110,13 @@ class Experiment(BaseModel):
         description="σ of the noise on the parameters, % of each tensor's standard deviation"
     )
     input_noise: tuple[Positive, ...] = Field(description="σ of the FGSM perturbation, 1/256 of the range of pixels")
+    fgsm_sign: Literal["adversarial", "printed"] = Field(
+        description="of the step along ∇v: against the true class (adversarial, −), or for it, as footnote 8 prints (+)"
+    )
+    alternatives: tuple[Literal["draws", "sign", "cut", "pixels", "logit"], ...] = Field(
+        description="choices that are measured the other way, too: draws and sign of the noise, what is masked, v"
+    )
+    alternative_samples: Annotated[int, Field(ge=0)] = Field(description="samples for them, the first of those drawn")
     # disentangle
     reference: Literal["self", "converged"] = Field(
         description="I* of the decay: of the network analysed (self) or of timepoint D (converged)"
@@ -85,12 +132,16 @@ class Experiment(BaseModel):
             raise ValueError(
                 f"weights = 'pretrained': allowed is scratch; {self.network} has no published weights here"
             )
-        if self.network in OF_SENTENCES:
-            for field in ("side", "grid", "margin"):
+        if self.takes_sentences:
+            for field in ("side", "grid", "margin", "cut", "baseline"):
                 if getattr(self, field) is not None:
                     raise ValueError(
                         f"{field} = {getattr(self, field)}: allowed is null, for {self.network} takes sentences"
                     )
+            if self.train_noise:
+                raise ValueError(f"train_noise = {self.train_noise}: allowed is 0, for words cannot be moved by σ")
+            if beyond := {"sign", "cut", "pixels"} & set(self.alternatives):
+                raise ValueError(f"alternatives = {sorted(beyond)}: allowed are draws and logit, for sentences")
             if self.category_samples:
                 raise ValueError(
                     f"category_samples = {self.category_samples}: allowed is 0, for words have no positions to share"
@@ -100,9 +151,10 @@ class Experiment(BaseModel):
                     f"input_noise = {list(self.input_noise)}: allowed is [], for words cannot be moved by σ"
                 )
             return
-        for field in ("side", "grid", "margin"):
+        for field in ("side", "grid", "margin", "baseline"):
             if getattr(self, field) is None:
-                raise ValueError(f"{field} = null: allowed is a number, for {self.network} takes images")
+                kind = "zero or mean" if field == "baseline" else "a number"
+                raise ValueError(f"{field} = null: allowed is {kind}, for {self.network} takes images")
         inside = max(self.grid - 2 * self.margin, 0) ** 2
         for field in ("players", "nested_players"):
             if getattr(self, field) > inside:
@@ -110,6 +162,11 @@ class Experiment(BaseModel):
                     f"{field} = {getattr(self, field)}: allowed are 2 to {inside}, the patches of a "
                     f"{self.grid}×{self.grid} grid that are {self.margin} or more from its edge"
                 )
+
+    @property
+    def takes_sentences(self) -> bool:
+        """Whether the samples are sentences; a network of your own takes them where it has no `side`."""
+        return self.network in OF_SENTENCES or ":" in self.network and self.side is None
 
 
 def load(name: str, overrides: dict | None = None, params: Path = PARAMS) -> Experiment:
@@ -140,9 +197,10 @@ def running(params: Path = PARAMS) -> list[str]:
     content = _read(params)
     for name, block in content["experiments"].items():
         _check(name, block, params.name)
-    for name in content["run"]:
-        if name not in content["experiments"]:
-            raise ValueError(f"{params.name}: run = {name!r}: allowed are {', '.join(content['experiments'])}")
+    for field in ("run", "choices"):
+        for name in content[field] or ():
+            if name not in content["experiments"]:
+                raise ValueError(f"{params.name}: {field} = {name!r}: allowed are {', '.join(content['experiments'])}")
     return content["run"]
 
 
@@ -161,7 +219,7 @@ def settings(experiment: Experiment, *fields: str) -> list[tuple[str, object, st
 
 def _read(params: Path) -> dict:
     content = yaml.safe_load(params.read_text(encoding="utf-8"))
-    allowed = {"run", "device", "common", "experiments"}
+    allowed = {"run", "choices", "device", "common", "experiments"}
     if not isinstance(content, dict) or set(content) != allowed:
         found = sorted(content) if isinstance(content, dict) else content
         raise ValueError(f"{params.name}: top level is {found}: allowed are exactly {sorted(allowed)}")

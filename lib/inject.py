@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from lib.memory import in_parts, part_size
-from lib.networks import Cut, evaluating, full_precision
-from lib.players import log_odds
-from lib.randomness import generator
+from .memory import in_parts, part_size
+from .networks import Cut, evaluating, full_precision
+from .players import log_odds
+from .randomness import generator
 
 
 @torch.no_grad()

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int64, UInt8
 from torch import Tensor
 
-from lib.memory import in_parts, part_size
-from lib.networks import Cut, evaluating, full_precision
-from lib.randomness import generator
+from .memory import in_parts, part_size
+from .networks import Cut, evaluating, full_precision
+from .randomness import generator
 
 STATES = 128  # masked states in a forward pass, at most
 MOST = 30  # players: 8 GiB of values

@@ -8,7 +8,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from tokenizers import BertWordPieceTokenizer
 from torch import Tensor
 
-from lib.randomness import generator
+from .randomness import generator
 
 PAD, MASK = 0, 103  # ids of [PAD] and [MASK] in BERT's vocabulary
 LENGTH = 128  # pieces of the longest sentence; the longest of SST-2 has 66, and padding is not computed with

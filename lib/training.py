@@ -1,10 +1,12 @@
 """Training: SGD with checkpoints on a logarithmic grid, curves of loss and accuracy, and the timepoints A–D."""
 
 import hashlib
+import json
 import os
 import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -12,25 +14,29 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from lib.datasets import Data
-from lib.memory import in_parts, part_size
-from lib.networks import Cut, full_precision
-from lib.randomness import derived_seed, generator
+from .closure import stripped
+from .datasets import Data
+from .memory import in_parts, part_size
+from .networks import Cut, evaluating, full_precision
+from .randomness import derived_seed, generator
 
 SMOOTHING = 5  # epochs in the centred moving average that timepoints are read from
 EVALUATED = 10_000  # training samples, at most, of which the curves are; as many as MNIST and CIFAR-10 have for testing
 PART = 1024  # samples in a forward pass, at most, when evaluating
+UNFINISHED, FINISHED = "unfinished.pt", "finished.json"  # of a training in its folder
 COLUMNS = ["epoch", "train_loss", "test_loss", "train_accuracy", "test_accuracy"]
 
 
 def checkpoint_epochs(epochs: int, count: int) -> list[int]:
     """Epochs after which a checkpoint is kept: 0 (untrained), then a logarithmic grid up to `epochs`.
 
-    At most `count`, fewer where early ones fall together.
+    At most `count`, fewer where early ones fall together; of no epochs the untrained network alone.
 
     >>> checkpoint_epochs(96, 8)
     [0, 1, 2, 5, 10, 21, 45, 96]
     """
+    if not epochs:
+        return [0]
     return [0, *np.unique(np.geomspace(1, epochs, count - 1).round().astype(int)).tolist()]
 
 
@@ -46,26 +52,39 @@ def train(
     momentum: float,
     checkpoints: int,
     seed: int,
+    noise: float = 0.0,
+    precision: str = "float32",
     report: Callable[[str], None] = print,
 ) -> pd.DataFrame:
     """Trains `network` on the device it is on, by SGD on the cross-entropy; fills `folder` with checkpoints.
 
     Returns a row an epoch, 0 (untrained) included: epoch, {train,test}_{loss,accuracy}, with losses in nats over
     all test samples and over EVALUATED training samples, drawn once, with the labels as trained on. The order of the
-    samples depends on the seed and the epoch alone. On a GPU the forward and backward passes of training are in
-    bfloat16; whatever is measured is in full precision.
+    samples depends on the seed and the epoch alone. `noise` is the σ of Gaussian noise, drawn anew in each step, on
+    the prepared training samples, in their units (Theorem 2.3 supposes such noise). With `precision="bfloat16"` the
+    forward and backward passes of training are in bfloat16 where the processor has it in hardware; weights, and
+    whatever is measured, are always in single precision.
 
-    If `folder` has an unfinished training of the same network, data and settings, it goes on after its last epoch,
-    and ends in the same bytes as if it had never stopped; anything else in it is removed. Raises FloatingPointError
-    if the loss is no longer finite.
+    If `folder` has a training of the same network, data and settings, it goes on after its last epoch, which may be
+    the last of all, and ends in the same bytes as if it had never stopped; anything else in it is removed. Raises
+    FloatingPointError if the loss is no longer finite, ValueError for a precision or noise that cannot be.
     """
+    if precision not in ("float32", "bfloat16"):
+        raise ValueError(f"precision = {precision!r}: allowed are float32, bfloat16")
+    if not 0 <= noise < float("inf") or noise and not data.side:
+        raise ValueError(f"noise = {noise}: allowed are finite values from 0 on, for images; for sentences 0")
     device = next(network.parameters()).device
     x_train, y_train, x_test, y_test = (t.to(device) for t in (data.x_train, data.y_train, data.x_test, data.y_test))
     shown = torch.randperm(len(x_train), generator=generator(seed, "evaluated"))[:EVALUATED].sort().values.to(device)
     kept = set(checkpoint_epochs(epochs, checkpoints))
     optimiser = torch.optim.SGD(network.parameters(), learning_rate, momentum)
-    run = _fingerprint(network, data, epochs, batch_size, learning_rate, momentum, checkpoints, seed, str(device))
-    rows = _resume(folder, run, network, optimiser, report)
+    short = precision == "bfloat16" and has_bfloat16(device)
+    if precision == "bfloat16" and not short:
+        report("precision: this processor has no bfloat16 in hardware, so that the training is in float32")
+    threads = torch.get_num_threads()
+    settings = (batch_size, learning_rate, momentum, seed, noise, short, threads, device.type)
+    run = _fingerprint(network, data, epochs, checkpoints, *settings)
+    rows = _resume(folder, run, kept, network, optimiser, report)
 
     def line(epoch: int, train_loss: float, test_loss: float, train_accuracy: float, test_accuracy: float) -> str:
         return (
@@ -79,9 +98,8 @@ def train(
     for epoch in range(len(rows), epochs + 1):
         if epoch:
             order = torch.randperm(len(x_train), generator=generator(seed, "order", epoch)).to(device)
-            _epoch(
-                network, data, x_train, y_train, order.split(batch_size), optimiser, derived_seed(seed, "drop", epoch)
-            )
+            drawn = derived_seed(seed, "drop", epoch)
+            _epoch(network, data, x_train, y_train, order.split(batch_size), optimiser, drawn, noise, short)
         train_loss, train_accuracy = evaluate(network, data, x_train, y_train, shown)
         test_loss, test_accuracy = evaluate(network, data, x_test, y_test)
         if not np.isfinite(train_loss):
@@ -91,9 +109,19 @@ def train(
             save_checkpoint(network, checkpoint_path(folder, epoch))
             report(line(*rows[-1]))
         state = {"run": run, "rows": rows, "network": network.state_dict(), "optimiser": optimiser.state_dict()}
-        _save(state, folder / "unfinished.pt")
-    (folder / "unfinished.pt").unlink()
+        _save(state, folder / UNFINISHED)
+    if (folder / UNFINISHED).exists():
+        _write(folder / FINISHED, lambda file: file.write(json.dumps({"run": run, "rows": rows}).encode()))
+        (folder / UNFINISHED).unlink()
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether products of bfloat16 are made in hardware: on a GPU, and on processors with AVX512-BF16 or AMX."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    found = torch.cpu.get_capabilities()
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
 
 
 def _epoch(
@@ -104,15 +132,23 @@ def _epoch(
     batches: Sequence[Tensor],
     optimiser: torch.optim.Optimizer,
     seed: int,
+    noise: float,
+    short: bool,
 ) -> None:
-    """One pass over the batches; dropout is drawn by the seed, so that an epoch does not depend on those before it."""
+    """One pass over the batches, `short`: in bfloat16.
+
+    Dropout and noise are drawn by the seed, so that an epoch does not depend on those before it.
+    """
     network.train()
     with torch.random.fork_rng([x.device] if x.is_cuda else []):
         torch.manual_seed(seed)
         for batch in batches:
             optimiser.zero_grad()
-            with torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_cuda):
-                logits = network(data.prepare(x[batch]))
+            inputs = data.prepare(x[batch])
+            if noise:
+                inputs = inputs + noise * torch.randn_like(inputs)
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=short):
+                logits = network(inputs)
             cross_entropy(logits.float(), y[batch]).backward()
             optimiser.step()
 
@@ -138,10 +174,22 @@ def evaluate(network: Cut, data: Data, x: Tensor, y: Tensor, index: Tensor | Non
 
 
 def _resume(
-    folder: Path, run: str, network: Cut, optimiser: torch.optim.Optimizer, report: Callable[[str], None]
+    folder: Path,
+    run: str,
+    kept: set[int],
+    network: Cut,
+    optimiser: torch.optim.Optimizer,
+    report: Callable[[str], None],
 ) -> list[tuple]:
-    """The rows of an unfinished training, with the network and the optimiser as they were; else an empty folder."""
-    path = folder / "unfinished.pt"
+    """The rows of a training of the same fingerprint, with the network and the optimiser as they were.
+
+    Where there is none the folder is empty afterwards.
+    """
+    whole = all(checkpoint_path(folder, epoch).exists() for epoch in kept)
+    if whole and (rows := _finished(folder, run)) is not None:
+        load_checkpoint(network, checkpoint_path(folder, rows[-1][0]))
+        return rows
+    path = folder / UNFINISHED
     if path.exists():
         try:
             state = _load(path)
@@ -153,14 +201,31 @@ def _resume(
             optimiser.load_state_dict(state["optimiser"])
             return state["rows"]
     folder.mkdir(parents=True, exist_ok=True)
-    for file in [*folder.glob("epoch-*"), *folder.glob("unfinished*")]:
+    for file in [*folder.glob("epoch-*"), *folder.glob("unfinished*"), *folder.glob(FINISHED)]:
         file.unlink()
     return []
 
 
+def _finished(folder: Path, run: str) -> list[tuple] | None:
+    """The rows of a training that went through to its end, None where there is none of this fingerprint."""
+    try:
+        found = json.loads((folder / FINISHED).read_text())
+        rows = [tuple(row) for row in found["rows"]]
+        return rows if found["run"] == run else None
+    except (FileNotFoundError, ValueError, LookupError, TypeError):
+        return None
+
+
 def _fingerprint(network: Cut, data: Data, *settings: object) -> str:
-    """A hash of all that a training depends on: weights at its start, data, settings, this file and torch."""
-    digest = hashlib.sha256(repr((settings, torch.__version__, data.side)).encode() + Path(__file__).read_bytes())
+    """A hash of all that a training depends on: the network at its start, data, settings, the code here and torch.
+
+    The network is its weights, and its outputs on a few samples, for what its layers do is not in its weights.
+    """
+    code = stripped(Path(__file__).read_text(encoding="utf-8"))
+    digest = hashlib.sha256(repr((settings, torch.__version__, data.side, code)).encode())
+    with torch.no_grad(), evaluating(network):
+        few = network(data.prepare(data.x_train[:4].to(next(network.parameters()).device))).double()
+    digest.update(repr([f"{output:.3g}" for output in few.flatten().tolist()]).encode())
     for tensor in (data.x_train, data.y_train, data.x_test, data.y_test, *network.state_dict().values()):
         digest.update(tensor.detach().cpu().contiguous().numpy())
     return digest.hexdigest()
@@ -176,11 +241,16 @@ def save_checkpoint(network: Cut, path: Path) -> None:
 
 
 def _save(state: dict, path: Path) -> None:
-    """Through an open file, for torch names what is inside after a path; on the disk before it gets its name."""
+    """Through an open file, for torch names what is inside after a path."""
+    _write(path, lambda file: torch.save(state, file))
+
+
+def _write(path: Path, content: Callable[[BinaryIO], object]) -> None:
+    """What `content` writes into a file: on the disk before it gets its name."""
     partial = path.with_suffix(".partial")
     try:
         with open(partial, "wb") as file:
-            torch.save(state, file)
+            content(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
@@ -213,8 +283,10 @@ def timepoints(curves: pd.DataFrame, checkpoints: list[int]) -> dict[str, int]:
     A is the untrained network. Choice: B is the checkpoint with the least smoothed test loss, D the last, and C
     the one between them whose smoothed loss gap (test less training) is nearest to halfway from B's to D's.
     B leaves two checkpoints behind it for C and D, also where the network does not overfit; the curves show it.
-    Raises ValueError for fewer than four checkpoints.
+    A network that was not trained is the same at all four. Raises ValueError for two or three checkpoints.
     """
+    if len(checkpoints) == 1:
+        return dict.fromkeys("ABCD", checkpoints[0])
     if len(checkpoints) < 4:
         raise ValueError(f"checkpoints = {len(checkpoints)}: timepoints A to D need at least 4")
     smooth = curves.set_index("epoch").rolling(SMOOTHING, center=True, min_periods=1).mean()

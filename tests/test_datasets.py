@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from lib import datasets, readers
+from lib import datasets
+from lib.datasets import readers
 
 
 def test_the_digits_are_those_of_scikit_learn():

@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from torchvision.datasets import CIFAR10, MNIST
 
-from lib import downloads
-from lib.downloads import Archive
+from lib.datasets import downloads
+from lib.datasets.downloads import Archive
 
 
 @pytest.fixture

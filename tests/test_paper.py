@@ -14,7 +14,8 @@ import pytest
 import torch
 import yaml
 
-from lib import downloads, experiments, networks, notebook, tables, text, training
+from lib import experiments, networks, notebook, tables, text, training
+from lib.datasets import downloads
 from lib.experiments import ROOT
 
 pytestmark = pytest.mark.paper

@@ -32,7 +32,7 @@ def test_training_again_gives_the_same_bytes_and_another_seed_others(tmp_path):
     pd.testing.assert_frame_equal(first, again)
     assert not first["train_loss"].equals(other["train_loss"])
     files = [sorted(path.name for path in (tmp_path / name).iterdir()) for name in "ab"]
-    assert files[0] == files[1] == [f"epoch-{epoch:05d}.pt" for epoch in (0, 1, 2, 3)]
+    assert files[0] == files[1] == [*(f"epoch-{epoch:05d}.pt" for epoch in (0, 1, 2, 3)), "finished.json"]
     for name in files[0]:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
@@ -102,7 +102,7 @@ def contents(folder):
 def test_a_training_killed_at_any_epoch_ends_in_the_same_bytes(tmp_path):
     lines = []
     curves = droppy(tmp_path / "whole", lines.append)
-    assert sorted(contents(tmp_path / "whole")) == [f"epoch-{epoch:05d}.pt" for epoch in (0, 1, 2, 5)]
+    assert sorted(contents(tmp_path / "whole")) == [*(f"epoch-{e:05d}.pt" for e in (0, 1, 2, 5)), "finished.json"]
     for stopped in range(len(lines)):
 
         def stop(line, expected=lines[stopped]):

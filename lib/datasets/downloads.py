@@ -17,7 +17,7 @@ from pathlib import Path
 from torchvision.datasets import CIFAR10, MNIST
 from tqdm import tqdm
 
-from lib.experiments import ROOT
+from ..experiments import ROOT
 
 TIMEOUT = 30  # seconds without an answer after which a mirror is given up
 BLOCK = 2**20  # bytes

@@ -13,8 +13,8 @@ from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from lib.randomness import generator
-from lib.readers import SETS, Part, from_path, pixels, vocabulary
+from ..randomness import generator
+from .readers import SETS, Part, from_path, pixels, vocabulary
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def load(
 ) -> Data:
     """The dataset `name`, with the share `label_noise` of its training labels reset.
 
-    `name` is one of lib/readers.py's SETS, or a path as its `from_path` takes. Images are prepared at
+    `name` is one of readers.py's SETS, or a path as its `from_path` takes. Images are prepared at
     `side` × `side` pixels (None: as stored, where all are stored square). `train_samples` and `test_samples` take
     so many, drawn by the seed. Raises ValueError for an unknown name and for wrong contents, FileNotFoundError or
     another OSError where its files are not there and cannot be had.

@@ -1,4 +1,4 @@
-"""Readers: each dataset from its files, as bytes or token ids with their labels. The files: lib/downloads.py."""
+"""Readers: each dataset from its files, as bytes or token ids with their labels. The files: downloads.py."""
 
 import csv
 import io
@@ -18,8 +18,9 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.datasets import CIFAR10, MNIST
 
-from lib import downloads, text
-from lib.experiments import ROOT
+from .. import text
+from ..experiments import ROOT
+from . import downloads
 
 DIGITS = ROOT / "data" / "digits.npz"
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}  # of image files
