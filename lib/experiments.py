@@ -57,6 +57,9 @@ class Experiment(BaseModel):
     # train
     dataset: Annotated[str, AfterValidator(_dataset)] = Field(description="data to train and test on")
     side: Annotated[int, Field(ge=8)] | None = Field(description="pixels that images are resized to")
+    length: Annotated[int, Field(ge=8, le=4096)] | None = Field(
+        description="word pieces after which sentences are cut (null: of images)"
+    )
     train_samples: Count | None = Field(description="training samples drawn (null: all)")
     test_samples: Count | None = Field(description="test samples drawn (null: all)")
     network: Annotated[str, AfterValidator(_network)] = Field(
@@ -138,6 +141,8 @@ class Experiment(BaseModel):
                     raise ValueError(
                         f"{field} = {getattr(self, field)}: allowed is null, for {self.network} takes sentences"
                     )
+            if self.length is None:
+                raise ValueError(f"length = null: allowed is a number, for {self.network} takes sentences")
             if self.train_noise:
                 raise ValueError(f"train_noise = {self.train_noise}: allowed is 0, for words cannot be moved by σ")
             if beyond := {"sign", "cut", "pixels"} & set(self.alternatives):
@@ -155,6 +160,8 @@ class Experiment(BaseModel):
             if getattr(self, field) is None:
                 kind = "zero or mean" if field == "baseline" else "a number"
                 raise ValueError(f"{field} = null: allowed is {kind}, for {self.network} takes images")
+        if self.length is not None:
+            raise ValueError(f"length = {self.length}: allowed is null, for {self.network} takes images")
         inside = max(self.grid - 2 * self.margin, 0) ** 2
         for field in ("players", "nested_players"):
             if getattr(self, field) > inside:

@@ -173,7 +173,7 @@ def test_sentences_of_sst2_are_read_with_their_labels(folder):
     assert [data.vocabulary[k] for k in data.x_test[0] if k] == ["[CLS]", "a", '"', "good", "[SEP]"]
     assert torch.equal(data.prepare(data.x_test), data.x_test)
     (folder / "sst2" / "SST-2" / "dev.tsv").write_text("good\tyes\n")
-    with pytest.raises(ValueError, match="dev.tsv: sample 1 is .*: allowed is a sentence, a tab, a label"):
+    with pytest.raises(ValueError, match="dev.tsv: sample 1 is .*: allowed are one or two sentences and a label"):
         datasets.load("sst2")
 
 

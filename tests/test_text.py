@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from tokenizers import BertWordPieceTokenizer
 from torch import nn
-from transformers import BertForSequenceClassification, BertModel
+from transformers import BertConfig, BertForSequenceClassification, BertModel
 
 from lib import players, text
 from lib.networks import Cut, Encoder
@@ -20,6 +21,10 @@ SENTENCES = [
 ]
 
 
+def tokenised(*sentences, length=text.LENGTH):
+    return text.tokenise([*sentences], PACKAGE / "model" / "vocab.txt", length)[0]
+
+
 @pytest.fixture(scope="module")
 def vocabulary():
     return (PACKAGE / "model" / "vocab.txt").read_text(encoding="utf-8").splitlines()  # that of bert-base-uncased
@@ -27,18 +32,28 @@ def vocabulary():
 
 @pytest.fixture(scope="module")
 def ids():
-    return text.tokenise(SENTENCES, PACKAGE / "model" / "vocab.txt")
+    return tokenised(*SENTENCES)
 
 
 def test_sentences_become_the_ids_that_bert_knows(ids, vocabulary):
     assert ids.shape == (4, text.LENGTH)
     assert [vocabulary[k] for k in ids[3] if k != text.PAD] == ["[CLS]", "no", ".", "[SEP]"]
     assert vocabulary[text.MASK] == "[MASK]" and vocabulary[text.PAD] == "[PAD]" and len(vocabulary) == 30522
-    assert text.tokenise(["word " * 500], PACKAGE / "model" / "vocab.txt").shape == (1, text.LENGTH)
+
+
+def test_sentences_that_are_cut_are_counted_and_the_length_is_a_parameter():
+    """Case A20."""
+    long, short = "word " * 300, "one word"
+    ids, cut = text.tokenise([long, short], PACKAGE / "model" / "vocab.txt")
+    assert ids.shape == (2, text.LENGTH) and cut == 1
+    ids, cut = text.tokenise([long, short], PACKAGE / "model" / "vocab.txt", 302)
+    assert ids.shape == (2, 302) and cut == 0 and (ids[0] != text.PAD).all()
+    ids, cut = text.tokenise([(long, short), (short, short)], PACKAGE / "model" / "vocab.txt", 64)
+    assert ids.shape == (2, 64) and cut == 1 and (ids == text.SEPARATOR).sum(1).tolist() == [2, 2]
 
 
 def test_pieces_make_words_and_only_meaningful_ones_are_players(ids, vocabulary):
-    words = text.words([vocabulary[k] for k in ids[0]])
+    words = text.words(*text.spelled([vocabulary[k] for k in ids[0]]))
     assert ("wonderfully", [5, 6]) in words and ("hollywoodish", [9, 10]) in words
     assert [word for word, _ in words if text.meaningful(word)] == [
         "wonderfully", "hollywoodish", "film", "actors", "unknown", "aren", "bad",
@@ -72,7 +87,7 @@ def critic():
     """The pre-trained encoder with a last layer of two directions: its pooled outputs of a bad and a good review."""
     model = BertForSequenceClassification.from_pretrained(PACKAGE / "model", num_labels=2).eval()
     encoder = BertModel.from_pretrained(PACKAGE / "model").eval()
-    reviews = text.tokenise(["an awful film", "a wonderful film"], PACKAGE / "model" / "vocab.txt")
+    reviews = tokenised("an awful film", "a wonderful film")
     with torch.no_grad():
         pooled = encoder(input_ids=reviews, attention_mask=reviews != text.PAD).pooler_output
         model.classifier.weight.copy_(pooled)
@@ -101,7 +116,7 @@ def test_value_tables_of_a_pre_trained_encoder_are_its_outputs_on_masked_sentenc
 
 def test_the_words_that_carry_a_review_are_those_that_matter(critic, vocabulary):
     """A pre-trained encoder tells good from bad by the words that say so, and not without them."""
-    review = text.tokenise(["the awful story and the terrible music of this movie"], PACKAGE / "model" / "vocab.txt")
+    review = tokenised("the awful story and the terrible music of this movie")
     _, owner, (words,), _ = text.draw_words(review, vocabulary, 5, 1, seed=0)
     assert words == ["awful", "story", "terrible", "music", "movie"]
     (table,) = players.value_tables(critic, review, torch.tensor([0]), text.word_regions(owner, 5))
@@ -109,3 +124,66 @@ def test_the_words_that_carry_a_review_are_those_that_matter(critic, vocabulary)
     drop = {word: float(table[31] - table[subset]) for word, subset in zip(words, alone, strict=True)}
     assert table[31] > 0 and table[31] > table[0]
     assert sorted(drop, key=drop.get)[-1] in ("awful", "terrible"), drop
+
+
+def tokenizers_of_every_kind(sentences):
+    """WordPiece, byte pairs with and without the blanks in their offsets, SentencePiece's unigrams."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    bpe.post_processor = processors.ByteLevel(trim_offsets=False)
+    bpe.train_from_iterator(
+        sentences, trainers.BpeTrainer(vocab_size=320, initial_alphabet=bpe.pre_tokenizer.alphabet())
+    )
+    trimmed = Tokenizer.from_str(bpe.to_str())
+    trimmed.post_processor = processors.ByteLevel(trim_offsets=True)
+    unigram = Tokenizer(models.Unigram())
+    unigram.pre_tokenizer = pre_tokenizers.Metaspace()
+    unigram.decoder = decoders.Metaspace()
+    unigram.train_from_iterator(sentences, trainers.UnigramTrainer(vocab_size=60, unk_token="<unk>"))
+    wordpiece = BertWordPieceTokenizer(str(PACKAGE / "model" / "vocab.txt"), lowercase=True)
+    return {"WordPiece": wordpiece, "byte pairs": bpe, "trimmed byte pairs": trimmed, "unigrams": unigram}
+
+
+@pytest.mark.parametrize("kind", ["WordPiece", "byte pairs", "trimmed byte pairs", "unigrams"])
+def test_words_are_the_same_whatever_the_tokenizer(kind):
+    """Case A9: words by the tokenizer's own offsets."""
+    sentence = "The wonderful café wasn't un-Hollywoodish; it had 42 naïve guests!"
+    encoding = tokenizers_of_every_kind([*SENTENCES, sentence])[kind].encode(sentence)
+    words = text.words(sentence, encoding.offsets)
+    assert [word for word, _ in words] == [
+        "The", "wonderful", "café", "wasn", "t", "un", "Hollywoodish", "it", "had", "42", "naïve", "guests",
+    ]  # fmt: skip
+    covered = [position for _, positions in words for position in positions]
+    assert covered == sorted(set(covered)) and len(covered) < len(encoding.ids)
+    assert len(dict(words)["wonderful"]) >= 1 and not text.meaningful("The")
+
+
+def test_words_from_the_tokens_of_roberta_are_whole():
+    """Case A9 as it was found: a stop word is a stop word, and what goes on is no player of its own."""
+    sentence, offsets = "the wonderfully awful", [(0, 3), (3, 10), (10, 15), (15, 21)]
+    found = text.words(sentence, offsets)
+    assert found == [("the", [0]), ("wonderfully", [1, 2]), ("awful", [3])]
+    assert [word for word, _ in found if text.meaningful(word)] == ["wonderfully", "awful"]
+
+
+def test_the_second_sentence_of_a_pair_has_its_own_token_type():
+    """Case A8: against the model itself, with the token types of BERT written out."""
+    config = BertConfig(
+        vocab_size=30522, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64
+    )
+    torch.manual_seed(0)
+    model = BertForSequenceClassification(config).eval()
+    torch.nn.init.normal_(model.bert.embeddings.token_type_embeddings.weight, std=1.0)
+    ids = tokenised(("a dull plot", "awful music"), ("moving", "witty and beautifully photographed"))
+    for row in ids:
+        own = row[row != text.PAD]
+        first = own.tolist().index(text.SEPARATOR) + 1
+        types = torch.tensor([[0] * first + [1] * (len(own) - first)])
+        with torch.no_grad():
+            expected = model(input_ids=own[None], token_type_ids=types).logits
+            plain = model(input_ids=own[None]).logits
+            found = Encoder(model, text.SEPARATOR).eval()(row[None])
+        torch.testing.assert_close(found, expected)
+        assert not torch.allclose(found, plain, rtol=0.01, atol=0)

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..randomness import generator
-from .readers import SETS, Part, from_path, pixels, vocabulary
+from ..text import LENGTH
+from .readers import SETS, Part, Picture, from_path, pixels, tokenised, vocabulary
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Data:
     classes: int
     side: int | None = None  # pixels that `prepare` resizes images to
     vocabulary: list[str] | None = None  # the WordPiece of each id of a sentence
+    shortened: int = 0  # sentences that lost their end, for they have more pieces than `length`
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -58,25 +60,30 @@ def load(
     seed: int = 0,
     train_samples: int | None = None,
     test_samples: int | None = None,
+    length: int | None = None,
 ) -> Data:
     """The dataset `name`, with the share `label_noise` of its training labels reset.
 
     `name` is one of readers.py's SETS, or a path as its `from_path` takes. Images are prepared at
     `side` × `side` pixels (None: as stored, where all are stored square). `train_samples` and `test_samples` take
-    so many, drawn by the seed. Raises ValueError for an unknown name and for wrong contents, FileNotFoundError or
+    so many, drawn by the seed. Sentences are cut after `length` pieces (None: text.LENGTH); `shortened` says how many.
+    Raises ValueError for an unknown name and for wrong contents, FileNotFoundError or
     another OSError where its files are not there and cannot be had.
     """
     (x_train, y_train), (x_test, y_test) = SETS[name]() if name in SETS else from_path(Path(name))
     classes = int(y_train.max()) + 1
     if int(y_test.max()) >= classes:
         raise ValueError(f"{name}: the test samples have label {int(y_test.max())}: allowed are 0 to {classes - 1}")
-    x_train, y_train = _take(x_train, y_train, train_samples, generator(seed, "training samples"), side)
-    x_test, y_test = _take(x_test, y_test, test_samples, generator(seed, "test samples"), side)
-    data = Data(x_train, y_train, x_test, y_test, torch.empty(0, dtype=torch.int64), classes)
-    if x_train.ndim == 4:
-        data = dataclasses.replace(data, side=side or x_train.shape[-1])
+    x_train, y_train = _take(x_train, y_train, train_samples, generator(seed, "training samples"))
+    x_test, y_test = _take(x_test, y_test, test_samples, generator(seed, "test samples"))
+    none = torch.empty(0, dtype=torch.int64)
+    if isinstance(x_train, list) and not isinstance(x_train[0], Picture):
+        (x_train, some), (x_test, others) = (tokenised(x, length or LENGTH) for x in (x_train, x_test))
+        own = {"vocabulary": vocabulary(), "shortened": some + others}
     else:
-        data = dataclasses.replace(data, vocabulary=vocabulary())
+        x_train, x_test = (pixels(x, side) if isinstance(x, list) else x for x in (x_train, x_test))
+        own = {"side": side or x_train.shape[-1]}
+    data = Data(x_train, y_train, x_test, y_test, none, classes, **own)
     return reset_labels(data, label_noise, seed)
 
 
@@ -97,9 +104,9 @@ def reset_labels(data: Data, share: float, seed: int) -> Data:
     return dataclasses.replace(data, y_train=labels, reset=reset)
 
 
-def _take(x: Tensor | list, y: Tensor, count: int | None, draw: torch.Generator, side: int | None) -> Part:
-    """`count` samples drawn (None: all), in their order, with their pictures read."""
+def _take(x: Tensor | list, y: Tensor, count: int | None, draw: torch.Generator) -> Part:
+    """`count` samples drawn (None: all), in their order."""
     index = torch.randperm(len(y), generator=draw)[:count].sort().values
     if isinstance(x, list):
-        return pixels([x[k] for k in index], side), y[index]
+        return [x[k] for k in index], y[index]
     return (x, y) if len(index) == len(y) else (x[index], y[index])

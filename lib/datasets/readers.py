@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.datasets import CIFAR10, MNIST
@@ -36,7 +36,8 @@ class Picture:
     resize: bool = True  # to the side that is asked for, since others have other sizes
 
 
-Part = tuple[Tensor | list[Picture], Tensor]  # the samples for training or for testing, and their labels
+Sentences = list[str] | list[tuple[str, str]]  # or pairs
+Part = tuple[Tensor | list[Picture] | Sentences, Tensor]  # the samples for training or for testing, and their labels
 
 
 def pixels(pictures: list[Picture], side: int | None) -> UInt8[Tensor, "pictures 3 height width"]:
@@ -83,6 +84,8 @@ def _rgb(path: Path) -> Image.Image:
 
 def from_path(path: Path) -> tuple[Part, Part]:
     """A reader's own data: an .npz file, images in train/CLASS/ and test/CLASS/, or train.tsv and dev.tsv.
+
+    A line of a .tsv is a sentence, or two, and a label from 0 on, between tabs.
 
     A relative path is below the repository. Names that begin with a dot are skipped. Raises ValueError or
     FileNotFoundError for what cannot be read, and ValueError unless the training labels are all of 0, …, k, k > 0.
@@ -225,24 +228,31 @@ def _sentences(path: Path) -> Part:
     rows = rows[1:] if _has_header(rows) else rows
     for number, row in enumerate(rows, 1):
         if not _is_sample(row):
-            raise ValueError(f"{path.name}: sample {number} is {row}: allowed is a sentence, a tab, a label from 0 on")
+            raise ValueError(f"{path.name}: sample {number} is {row}: allowed are one or two sentences and a label")
     if not rows:
         raise ValueError(f"{path.name} has no sentence")
-    return text.tokenise([sentence for sentence, _ in rows], _vocabulary()), torch.tensor(
-        [int(label) for _, label in rows]
+    if any(len(row) != len(rows[0]) for row in rows):
+        raise ValueError(f"{path.name} has single sentences and pairs: allowed is one of the two")
+    return [sentence if not second else (sentence, *second) for sentence, *second, _ in rows], torch.tensor(
+        [int(label) for *_, label in rows]
     )
 
 
+def tokenised(sentences: Sentences, length: int) -> tuple[Int64[Tensor, "sentences length"], int]:
+    """The ids of sentences or pairs, in BERT's vocabulary; see text.tokenise."""
+    return text.tokenise(sentences, _vocabulary(), length)
+
+
 def _is_sample(row: list[str]) -> bool:
-    return len(row) == 2 and row[1].strip().isdecimal()
+    return len(row) in (2, 3) and row[-1].strip().isdecimal()
 
 
 def _has_header(rows: list[list[str]]) -> bool:
     """Is the first row sentence and label, or other words (text, class) above nothing but samples?"""
-    if not rows or len(rows[0]) != 2:
+    if not rows or len(rows[0]) not in (2, 3):
         return False
-    sentence, label = (cell.strip().lower() for cell in rows[0])
-    return (sentence, label) == ("sentence", "label") or (
+    *sentence, label = (cell.strip().lower() for cell in rows[0])
+    return (*sentence, label) == ("sentence", "label") or (
         label[:1].isalpha() and len(rows) > 1 and all(map(_is_sample, rows[1:]))
     )
 

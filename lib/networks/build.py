@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..randomness import derived_seed
-from ..text import MASK
+from ..text import MASK, SEPARATOR
 from .cut import Cut, evaluating
 from .images import IMAGE_NETWORKS, LEAST_SIDE
 from .sentences import ENCODERS, Encoder, encoder
@@ -72,7 +72,10 @@ def own(name: str, shape: tuple[int, ...], classes: int, weights: Path | None = 
     made = made.float()
     if not isinstance(made, Cut):
         sentences = len(shape) == 1
-        model = Encoder(made) if sentences and hasattr(made, "config") else made
+        model = made
+        if sentences and hasattr(made, "config"):  # of transformers
+            typed = (getattr(made.config, "type_vocab_size", 0) or 0) > 1
+            model = Encoder(made, SEPARATOR if typed else None)
         made = Cut(nn.Sequential(), model, MASK if sentences else 0.0)
     with torch.no_grad(), evaluating(made):
         given = torch.zeros(1, *shape, dtype=torch.int64) if len(shape) == 1 else torch.zeros(1, *shape)

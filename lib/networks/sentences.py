@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ..text import MASK
+from ..text import MASK, SEPARATOR
 from .cut import Cut
 
 # The encoders of sentences: layers, width and heads, and where the Hugging Face hub has their published weights.
@@ -18,19 +18,26 @@ class Encoder(nn.Module):
     """A transformers model as a function of token ids (batch, length), whose padding is not attended to.
 
     The id of padding is the model's own; a model that has none has no padding. Padding at the end is cut off as far as
-    all of the batch has it. Padding at the beginning stays, because it moves the positions of what follows.
+    all of the batch has it. Padding at the beginning stays, because it moves the positions of what follows. Of a pair,
+    which `separator` divides, the second sentence has the token type 1; None is for models without token types.
     """
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: nn.Module, separator: int | None = None):
         super().__init__()
         self.model = model
+        self.separator = separator
         own = model.config.pad_token_id
         self.pad = -1 if own is None else own  # no token has the id -1
 
     def forward(self, ids: Int[Tensor, "batch length"]) -> Float[Tensor, "batch classes"]:
         attended = ids != self.pad
         length = int(attended.any(0).nonzero().max()) + 1 if attended.any() else ids.shape[1]
-        return self.model(input_ids=ids[:, :length], attention_mask=attended[:, :length]).logits
+        ids, attended = ids[:, :length], attended[:, :length]
+        types = {}
+        if self.separator is not None:
+            ends = ids == self.separator
+            types["token_type_ids"] = ((ends.cumsum(1) - ends.long() > 0) & attended).long()
+        return self.model(input_ids=ids, attention_mask=attended, **types).logits
 
 
 def encoder(name: str, classes: int, weights: str) -> Cut:
@@ -50,8 +57,8 @@ def encoder(name: str, classes: int, weights: str) -> Cut:
             num_labels=classes,
             attn_implementation="eager",
         )
-        return Cut(nn.Identity(), Encoder(BertForSequenceClassification(config)), MASK)
-    return Cut(nn.Identity(), Encoder(_published(published, classes)), MASK)
+        return Cut(nn.Identity(), Encoder(BertForSequenceClassification(config), SEPARATOR), MASK)
+    return Cut(nn.Identity(), Encoder(_published(published, classes), SEPARATOR), MASK)
 
 
 def _published(source: str, classes: int) -> nn.Module:
