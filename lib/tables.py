@@ -8,15 +8,6 @@ import numpy as np
 import xarray as xr
 
 
-def rounded(values: np.ndarray, bits: int = 20) -> np.ndarray:
-    """Value tables (…, 2**n) to multiples of 2**−bits of a power of two above the largest |v| of each.
-
-    The default is about the precision of a network in float32, and makes the compressed file a third as large.
-    """
-    exponent = np.frexp(np.abs(values).max(-1, keepdims=True, initial=0.0))[1]
-    return np.ldexp(np.rint(np.ldexp(values, bits - exponent)), exponent - bits)
-
-
 def write(table: xr.Dataset, path: Path) -> None:
     """Writes a table; the file is either whole or absent, and equal tables make equal bytes.
 

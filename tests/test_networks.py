@@ -1,6 +1,7 @@
 """Architectures: their published sizes, where they are cut, and how they are drawn."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
@@ -207,3 +208,90 @@ def test_an_encoder_takes_its_own_padding_on_either_side(left):
     with torch.no_grad():
         expected = model(input_ids=ids, attention_mask=ids != 1).logits
         torch.testing.assert_close(networks.Encoder(model)(ids), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "where", "features"),
+    [
+        ("vgg4", (1, 32, 32), "relu1", (16, 32, 32)),
+        ("lenet", (1, 32, 32), "relu2", (16, 10, 10)),
+        ("vgg11", SMALL, "relu1", (64, 32, 32)),
+        ("alexnet", LARGE, "relu2", (192, 27, 27)),
+        ("resnet20", SMALL, "relu1", (16, 32, 32)),
+        ("vgg11", SMALL, "pixels", SMALL),
+        ("lenet", (1, 32, 32), None, (6, 28, 28)),
+    ],
+)
+def test_a_network_can_be_cut_elsewhere_and_stays_the_same_network(name, shape, where, features):
+    network = networks.build(name, shape, 10, seed=0).eval()
+    cut = networks.cut_at(network, where)
+    x = torch.rand(2, *shape)
+    with torch.no_grad():
+        assert cut.stem(x).shape[1:] == features
+        assert torch.equal(cut(x), network(x))
+        next(network.parameters()).mul_(2)  # the weights are shared
+        assert torch.equal(cut(x), network(x))
+
+
+def test_a_layer_that_is_not_there_is_named():
+    with pytest.raises(ValueError, match="cut = 'relu2': this network allows pixels, relu1$"):
+        networks.cut_at(networks.build("resnet20", SMALL, 10, seed=0), "relu2")
+
+
+OWN = """
+import torch
+from torch import nn
+
+def image(shape, classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], classes))
+
+def wrong(shape, classes):
+    return nn.Flatten()
+
+def nothing(shape, classes):
+    return None
+
+def words(shape, classes):
+    from transformers import BertConfig, BertForSequenceClassification
+    return BertForSequenceClassification(BertConfig(vocab_size=500, hidden_size=16, num_hidden_layers=1,
+        num_attention_heads=2, intermediate_size=16, num_labels=classes))
+"""
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    sys.modules.pop("mine", None)
+
+
+def test_a_network_of_your_own_is_drawn_by_the_seed_and_takes_weights_from_a_file(mine):
+    shape = (1, 8, 8)
+    one, again, other = (networks.build("mine:image", shape, 4, seed) for seed in (0, 0, 1))
+    x = torch.rand(2, *shape)
+    assert torch.equal(one(x), again(x)) and not torch.equal(one(x), other(x))
+    assert one.stem(x) is x, "its pixels are masked"
+    torch.save({f"1.{key}": value for key, value in other.head[1].state_dict().items()}, mine / "trained.pt")
+    assert torch.equal(networks.build("mine:image", shape, 4, 0, str(mine / "trained.pt"))(x), other(x))
+    assert networks.build("mine:words", (12,), 3, 0)(torch.randint(5, 99, (2, 12))).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "words"),
+    [
+        ("absent:image", "scratch", "No module named 'absent'"),
+        ("mine:absent", "scratch", "has no attribute 'absent'"),
+        ("mine:wrong", "scratch", r"gives \(1, 64\) for one sample: allowed are logits of shape \(1, 4\)"),
+        ("mine:nothing", "scratch", "made a NoneType"),
+        ("mine:image", "absent.pt", "there is no such file"),
+        ("mine:image", "mine.py", "weights = 'mine.py': allowed are scratch"),
+        ("vgg4", "other.pt", "holds no state dict of this network"),
+    ],
+)
+def test_an_own_network_that_is_not_to_be_had_is_one_line(mine, monkeypatch, name, weights, words):
+    monkeypatch.chdir(mine)
+    torch.save({"a": torch.zeros(1)}, "other.pt")
+    with pytest.raises(ValueError, match=words) as error:
+        networks.build(name, (1, 8, 8), 4, 0, weights)
+    assert "\n" not in str(error.value)

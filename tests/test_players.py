@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from lib import networks, players
+from lib import datasets, networks, players
 from lib.networks import Cut
 
 
@@ -165,3 +165,68 @@ def test_wrong_regions_and_outputs_are_refused(network, sample):
     broken.head[-1].bias.data[0] = torch.nan
     with pytest.raises(ValueError, match="NaN or infinite on 2 of 2 states"):
         players.value_table(broken, sample, 0, players.patch_regions(torch.tensor([9]), (32, 32)))
+
+
+def test_one_set_of_regions_serves_all_samples():
+    """Case B3; shapes that could be both are refused."""
+    network = networks.build("lenet", (1, 32, 32), 10, seed=0)
+    x, labels = torch.rand(3, 1, 32, 32), torch.tensor([1, 2, 3])
+    patches = players.draw_patches(3, 1, seed=0)[0]
+    regions = players.patch_regions(patches, (28, 28))
+    shared = players.value_tables(network, x, labels, regions)
+    each = players.value_tables(network, x, labels, regions.expand(3, -1, -1, -1))
+    assert torch.equal(shared, each)
+    tokens = Cut(torch.nn.Identity(), torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(15, 3)))
+    own = torch.zeros(2, 5, 3, dtype=torch.bool)  # (players, tokens, width) for all, or (samples, players, tokens)
+    assert players.value_tables(tokens, torch.rand(4, 5, 3), torch.tensor([0, 1, 2, 0]), own).shape == (4, 4)
+    with pytest.raises(ValueError, match="each sample's own or the same for all"):
+        square = Cut(torch.nn.Identity(), torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(9, 3)))
+        players.value_tables(square, torch.rand(2, 3, 3), torch.tensor([0, 1]), torch.zeros(2, 3, 3, dtype=torch.bool))
+
+
+@pytest.mark.parametrize(
+    ("sample", "words"),
+    [
+        (torch.rand(1, 1, 32, 32), "shape (1, 1, 32, 32)"),  # the batch axis left on
+        (torch.randint(255, (1, 32, 32), dtype=torch.uint8), "type torch.uint8"),
+        (torch.rand(3, 32, 32), "shape (3, 32, 32)"),
+    ],
+)
+def test_a_sample_that_the_network_cannot_take_is_one_line(sample, words):
+    """Case B5."""
+    network = networks.build("lenet", (1, 32, 32), 10, seed=0)
+    regions = players.patch_regions(players.draw_patches(2, 1, seed=0)[0], (28, 28))
+    with pytest.raises(ValueError) as error:
+        players.value_table(network, sample, 1, regions)
+    assert words in str(error.value) and "\n" not in str(error.value)
+
+
+def test_arrays_of_numpy_are_taken():
+    """Case B5."""
+    network = networks.build("lenet", (1, 32, 32), 10, seed=0)
+    x, regions = torch.rand(1, 32, 32), players.patch_regions(players.draw_patches(2, 1, seed=0)[0], (28, 28))
+    assert torch.equal(
+        players.value_table(network, x.numpy(), 1, regions.numpy()), players.value_table(network, x, 1, regions)
+    )
+
+
+def test_the_mean_of_features_is_that_of_each_channel_over_samples_and_positions():
+    data = datasets.load("digits", 32, train_samples=300)
+    network = networks.build("vgg4", data.shape, 10, seed=0)
+    mean = players.mean_features(network, data, data.x_train)
+    with torch.no_grad():
+        expected = network.stem(data.prepare(data.x_train)).mean((0, 2, 3))
+    torch.testing.assert_close(mean[:, 0, 0], expected)
+    pixels = networks.cut_at(network, "pixels")
+    colour = players.mean_features(pixels, data, data.x_train)
+    assert colour.item() == pytest.approx(data.prepare(data.x_train).mean().item(), rel=1e-5)
+    regions = players.patch_regions(players.draw_patches(4, 1, seed=0)[0], (32, 32))
+    table = players.value_table(pixels, data.prepare(data.x_test[:1])[0], data.y_test[0], regions, baseline=colour)
+    masked = torch.where(regions.any(0), colour, data.prepare(data.x_test[:1]))
+    with torch.no_grad():
+        assert table[0].item() == pytest.approx(players.log_odds(network(masked), data.y_test[:1]).item(), abs=1e-5)
+
+
+def test_a_plain_logit_as_v():
+    logits = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    assert players.logit(logits, torch.tensor([2, 0])).tolist() == [3.0, 4.0]

@@ -4,22 +4,22 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from lib import tables
+from lib import players, tables
 
 
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 37.5, 1e12])
 def test_rounding_is_within_half_a_step_of_the_largest(scale):
     values = scale * np.random.default_rng(0).normal(size=(5, 3, 64))
-    rounded = tables.rounded(values)
+    rounded = players.rounded(values)
     largest = np.abs(values).max(-1, keepdims=True)
     assert (np.abs(rounded - values) <= 2.0**-20 * largest).all()
     assert not (rounded == values).all()
-    np.testing.assert_array_equal(tables.rounded(rounded), rounded)
+    np.testing.assert_array_equal(players.rounded(rounded), rounded)
 
 
 def test_rounding_leaves_zeros_and_empty_tables():
-    np.testing.assert_array_equal(tables.rounded(np.zeros((2, 8))), np.zeros((2, 8)))
-    assert tables.rounded(np.empty((0, 3, 8))).shape == (0, 3, 8)
+    np.testing.assert_array_equal(players.rounded(np.zeros((2, 8))), np.zeros((2, 8)))
+    assert players.rounded(np.empty((0, 3, 8))).shape == (0, 3, 8)
 
 
 def test_a_table_comes_back_and_equal_ones_make_equal_bytes(tmp_path):
