@@ -22,7 +22,7 @@ import yaml
 
 from lib import experiments, pages, play
 from lib.experiments import ROOT
-from lib.notebook import STAGES
+from lib.prepare import STAGES
 
 BOOK = ROOT / "book"
 ORDER = (  # of the chapters: the paper's; what is not named here follows

@@ -8,12 +8,13 @@ import ast
 import io
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from .experiments import ROOT
 
 PACKAGE = "lib"
-MACHINERY = {"experiments", "closure", "devices", "tables", "notebook", "datasets.downloads"}
+MACHINERY = {"experiments", "closure", "devices", "files", "tables", "notebook", "datasets.downloads"}
 SHOWN = {"plots", "report"}  # how results look
 
 
@@ -27,12 +28,18 @@ def closure(code: str, without: set[str] = frozenset(), root: Path = ROOT) -> li
         name = left.pop()
         if name in found or name in MACHINERY | without:
             continue
-        path = _path(name, root)
-        source = path.read_text(encoding="utf-8")
-        found[name] = stripped(source)
-        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        left += _modules(ast.parse(source), package, root)
+        found[name], imported = _read(name, root)
+        left += imported
     return sorted(text for text in found.values() if text)
+
+
+@cache
+def _read(name: str, root: Path) -> tuple[str, list[str]]:
+    """The stripped text of a module, and the modules of ours that it imports."""
+    path = _path(name, root)
+    source = path.read_text(encoding="utf-8")
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    return stripped(source), list(_modules(ast.parse(source), package, root))
 
 
 def stripped(source: str) -> str:

@@ -54,6 +54,9 @@ class Experiment(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    measured: Annotated[str, Field(pattern="^[0-9a-f]{7,40}$")] | None = Field(
+        description="commit at which the value tables were measured (null: by the code as it is)"
+    )
     # train
     dataset: Annotated[str, AfterValidator(_dataset)] = Field(description="data to train and test on")
     side: Annotated[int, Field(ge=8)] | None = Field(description="pixels that images are resized to")
@@ -208,6 +211,8 @@ def running(params: Path = PARAMS) -> list[str]:
         for name in content[field] or ():
             if name not in content["experiments"]:
                 raise ValueError(f"{params.name}: {field} = {name!r}: allowed are {', '.join(content['experiments'])}")
+    if beyond := set(content["choices"] or ()) - set(content["run"]):
+        raise ValueError(f"{params.name}: choices = {sorted(beyond)}: allowed are those under run")
     return content["run"]
 
 

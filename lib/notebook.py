@@ -1,6 +1,5 @@
 """Notebooks as stages of the pipeline: equal inputs give equal bytes, and prose may change freely.
 
-python -m lib.notebook prepare              params.yaml checked; the code of every notebook → build/
 python -m lib.notebook run 1_train NAME     its code run for the experiment NAME → results/NAME/run/
 python -m lib.notebook weave NAME           prose and outputs together → results/NAME/notebooks/
 python -m lib.notebook claims               the notebook over all experiments → results/claims.ipynb
@@ -20,30 +19,11 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from PIL import Image
 
-from lib import experiments
-from lib.experiments import ROOT
-
-STAGES = [
-    "1_train",
-    "2_extract",
-    "3_inject",
-    "4_decompose",
-    "logical_model",
-    "why_exact",
-    "generalisation",
-    "sparsity",
-    "5_disentangle",
-    "6_figures",
-    "uncertainty",
-    "determined",
-    "overfitting",
-    "7_claims",
-]
-
-
-def code_of(notebook: NotebookNode) -> NotebookNode:
-    """The code cells alone, without outputs: what a stage depends on. Only tags are kept of the metadata."""
-    return _normal([cell for cell in notebook.cells if cell.cell_type == "code"], outputs=False)
+from . import experiments
+from .experiments import ROOT
+from .files import whole
+from .prepare import MEASURING, METADATA, STAGES, code_of
+from .prepare import write as write_code
 
 
 def weave(source: NotebookNode, executed: NotebookNode) -> NotebookNode:
@@ -65,7 +45,7 @@ def weave(source: NotebookNode, executed: NotebookNode) -> NotebookNode:
         if result is None or result.source != cell.source:
             raise ValueError(f"the executed notebook is of other code, from the cell {cell.source[:60]!r} on")
         woven.append(result)
-    return _normal(woven, outputs=True)
+    return _normal(woven)
 
 
 def run(source: Path, output: Path, parameters: dict) -> None:
@@ -95,7 +75,7 @@ def run(source: Path, output: Path, parameters: dict) -> None:
             extra_arguments=["--log-level=40"],
         )
         executed = nbformat.read(partial, as_version=4)
-        _write(_normal(executed.cells, outputs=True), output)
+        write(_normal(executed.cells), output)
     except PapermillExecutionError as error:
         failed = ROOT / "build" / "failed" / f"{output.parent.parent.name}-{output.name}"
         failed.parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +86,7 @@ def run(source: Path, output: Path, parameters: dict) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _normal(cells: list[NotebookNode], outputs: bool) -> NotebookNode:
+def _normal(cells: list[NotebookNode]) -> NotebookNode:
     """A notebook of these cells with nothing in it that changes from run to run: ordinal ids, tags, no timings."""
     normal = []
     for number, cell in enumerate(cells):
@@ -115,15 +95,10 @@ def _normal(cells: list[NotebookNode], outputs: bool) -> NotebookNode:
             fields["metadata"] = {"tags": list(cell.metadata["tags"])}
         if cell.cell_type != "code":
             normal.append(nbformat.v4.new_markdown_cell(**fields))
-        elif outputs:
-            cell.outputs = _tidy(cell.outputs)
-            normal.append(
-                nbformat.v4.new_code_cell(**fields, outputs=cell.outputs, execution_count=cell.execution_count)
-            )
-        else:
-            normal.append(nbformat.v4.new_code_cell(**fields))
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    return nbformat.v4.new_notebook(cells=normal, metadata={"kernelspec": kernel, "language_info": {"name": "python"}})
+            continue
+        outputs = _tidy(cell.outputs)
+        normal.append(nbformat.v4.new_code_cell(**fields, outputs=outputs, execution_count=cell.execution_count))
+    return nbformat.v4.new_notebook(cells=normal, metadata=METADATA)
 
 
 def _tidy(outputs: list[NotebookNode]) -> list[NotebookNode]:
@@ -155,19 +130,16 @@ def _smaller(image: str) -> str:
     return base64.b64encode(out.getvalue()).decode()
 
 
-def _write(notebook: NotebookNode, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    nbformat.write(notebook, partial)
-    os.replace(partial, path)
+def write(notebook: NotebookNode, path: Path) -> None:
+    with whole(path) as partial:
+        nbformat.write(notebook, partial)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m lib.notebook", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("prepare")
     running = commands.add_parser("run")
-    running.add_argument("notebook", choices=STAGES)
+    running.add_argument("notebook", choices=[*dict.fromkeys([*STAGES, *MEASURING])])
     running.add_argument("experiment")
     running.add_argument("--folder", default="results", help="where to read and write")
     running.add_argument("--overrides", type=json.loads, default={}, help="settings to change, as JSON")
@@ -175,17 +147,12 @@ def main() -> None:
     commands.add_parser("weave").add_argument("experiment")
     arguments = parser.parse_args()
     sources = ROOT / "notebooks"
-    if arguments.command == "prepare":
-        experiments.running()
-        for name in STAGES:
-            _write(code_of(nbformat.read(sources / f"{name}.ipynb", as_version=4)), ROOT / "build" / f"{name}.ipynb")
-        return
     if arguments.command == "claims":
         code, executed = (ROOT / "build" / name for name in ("claims.ipynb", "claims-run.ipynb"))
         source = nbformat.read(sources / "claims.ipynb", as_version=4)
-        _write(code_of(source), code)
+        write_code(code_of(source), code)
         run(code, executed, {})
-        _write(weave(source, nbformat.read(executed, as_version=4)), ROOT / "results" / "claims.ipynb")
+        write(weave(source, nbformat.read(executed, as_version=4)), ROOT / "results" / "claims.ipynb")
         return
     if arguments.command == "weave":
         results = experiments.results(arguments.experiment)
@@ -193,14 +160,14 @@ def main() -> None:
             parts = (
                 nbformat.read(f, as_version=4) for f in (sources / f"{name}.ipynb", results / "run" / f"{name}.ipynb")
             )
-            _write(weave(*parts), results / "notebooks" / f"{name}.ipynb")
+            write(weave(*parts), results / "notebooks" / f"{name}.ipynb")
         return
     experiments.load(arguments.experiment, arguments.overrides)  # a wrong parameter stops here, before anything starts
     results = experiments.results(arguments.experiment, arguments.folder, arguments.overrides)
     defaults = {"overrides": {}, "folder": "results"}
     changed = {name: getattr(arguments, name) for name, value in defaults.items() if getattr(arguments, name) != value}
     run(
-        ROOT / "build" / f"{arguments.notebook}.ipynb",
+        ROOT / "build" / arguments.experiment / f"{arguments.notebook}.ipynb",
         results / "run" / f"{arguments.notebook}.ipynb",
         {"experiment": arguments.experiment, **changed},
     )

@@ -9,7 +9,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from lib import experiments, provenance
-from lib.notebook import STAGES
+from lib.prepare import STAGES
 from lib.report import markdown, plain
 
 CLAIM_FIELDS = ("claim", "where", "experiment", "statistic", "predicted", "measured", "interval", "verdict")

@@ -12,7 +12,7 @@ import yaml
 
 from lib import experiments
 from lib.experiments import ROOT
-from lib.notebook import STAGES
+from lib.prepare import STAGES
 from lib.report import plain
 
 IN_FOLDER = "results/${item}/"  # of dvc.yaml

@@ -1,11 +1,12 @@
 """Tables: labelled arrays in netCDF files, with the dims timepoint or noise, sample, subset; statistics in JSON."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
+
+from .files import whole
 
 
 def write(table: xr.Dataset, path: Path) -> None:
@@ -17,14 +18,9 @@ def write(table: xr.Dataset, path: Path) -> None:
         if variable.dtype.kind == "f" and not np.isfinite(variable).all():
             bad = int((~np.isfinite(variable)).sum())
             raise ValueError(f"{path.name}: {name} has {bad} values that are NaN or infinite; none was written")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
     packed = {name: {"zlib": True, "shuffle": True} for name, v in table.data_vars.items() if v.ndim}
-    try:
+    with whole(path) as partial:
         table.to_netcdf(partial, engine="h5netcdf", encoding=packed)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def write_statistics(statistics: dict, path: Path) -> None:
@@ -40,10 +36,8 @@ def write_statistics(statistics: dict, path: Path) -> None:
         return None if isinstance(value, float) and not np.isfinite(value) else value
 
     text = json.dumps(plain(statistics), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def read(path: Path) -> xr.Dataset:

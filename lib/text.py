@@ -84,7 +84,7 @@ def draw_words(
 
     `vocabulary` has the piece of each id. Returns the indices of the sentences, ascending; for each of their pieces the
     player it belongs to, −1 for none; the players' words, in the order of the sentence; and how many sentences were
-    skipped on the way, for they have fewer such words. Raises ValueError if no sentence has enough.
+    skipped on the way, for they have fewer such words. Raises ValueError if fewer sentences have enough.
     """
     draw = generator(seed, "samples")
     chosen, skipped = {}, 0
@@ -100,6 +100,8 @@ def draw_words(
         chosen[index] = [candidates[k] for k in torch.randperm(len(candidates), generator=own)[:players].sort().values]
     if not chosen:
         raise ValueError(f"players = {players}: no sentence has so many meaningful words")
+    if len(chosen) < samples:
+        raise ValueError(f"samples = {samples}: {len(chosen)} sentences have {players} meaningful words or more")
     order = sorted(chosen)
     owner = torch.full((len(order), ids.shape[1]), -1)
     for row, index in enumerate(order):

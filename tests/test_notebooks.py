@@ -9,7 +9,7 @@ import nbformat
 import pytest
 import xarray as xr
 
-from lib import notebook, training
+from lib import notebook, prepare, training
 from lib.experiments import ROOT
 
 SMALL = {
@@ -24,13 +24,18 @@ SMALL = {
     "category_samples": 2,
     "nested_samples": 2,
     "nested_players": 7,
+    "alternatives": ["draws", "sign", "cut", "pixels", "logit"],
+    "alternative_samples": 2,
 }
 PNG = {"figure-2", "figure-3", "figure-4a", "figure-4b", "figure-4c", "figure-5"}
 
 
 @pytest.fixture(scope="module")
 def sources():
-    return {name: nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4) for name in notebook.STAGES}
+    return {
+        name: nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+        for name in [*prepare.STAGES, "alternatives"]
+    }
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +46,7 @@ def runs(tmp_path_factory, sources):
         folder = tmp_path_factory.mktemp("results")
         for name, source in sources.items():
             code = folder / "code" / f"{name}.ipynb"
-            notebook._write(notebook.code_of(source), code)
+            prepare.write(prepare.code_of(source), code)
             parameters = {"experiment": "digits-vgg", "overrides": SMALL, "folder": str(folder)}
             notebook.run(code, folder / "digits-vgg" / "run" / f"{name}.ipynb", parameters)
         folders.append(folder / "digits-vgg")
@@ -59,7 +64,7 @@ def test_all_results_are_there(runs):
         assert row["worst_gap"] <= 1e-4
         assert row["largest_error_over_zeta"] <= 1 + 1e-9
         assert 0 <= row["relative_residual"] <= 1
-    assert len(list((results / "checkpoints").iterdir())) == len(training.checkpoint_epochs(4, 5))
+    assert len(list((results / "checkpoints").glob("epoch-*.pt"))) == len(training.checkpoint_epochs(4, 5))
     values = xr.open_dataset(results / "values.nc")["values"]
     assert values.dims == ("timepoint", "sample", "subset") and values.shape == (4, 3, 32)
     assert values.dtype == "float64"
@@ -101,7 +106,7 @@ def test_noise_that_was_not_injected_is_not_drawn(runs, sources, tmp_path):
     fits = xr.load_dataset(runs[0] / "fits.nc")
     fits = fits.sel(condition=fits.kind != "inputs", emergence=[*"CD", "parameters 3", "parameters 30"])
     code = tmp_path / "6_figures.ipynb"
-    notebook._write(notebook.code_of(sources["6_figures"]), code)
+    prepare.write(prepare.code_of(sources["6_figures"]), code)
     parameters = {"experiment": "digits-vgg", "overrides": SMALL, "folder": str(tmp_path)}
     for without, expected in (
         (fits, PNG - {"figure-4b"}),
@@ -151,7 +156,7 @@ def test_prose_saved_outputs_and_cell_ids_are_no_part_of_the_code(runs, sources)
             if cell.cell_type == "markdown":
                 cell.source += " And another sentence."
         saved.cells.insert(0, nbformat.v4.new_markdown_cell("A new introduction."))
-        assert notebook.code_of(saved) == notebook.code_of(source)
+        assert prepare.code_of(saved) == prepare.code_of(source)
 
 
 def test_notebooks_are_short_and_half_prose(sources):
@@ -164,7 +169,7 @@ def test_notebooks_are_short_and_half_prose(sources):
 
 def test_a_failing_cell_is_one_line_and_leaves_no_output(tmp_path):
     broken = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("raise ValueError('n = 99 is too large')")])
-    notebook._write(broken, tmp_path / "broken.ipynb")
+    prepare.write(broken, tmp_path / "broken.ipynb")
     output = tmp_path / "experiment" / "run" / "broken.ipynb"
     with pytest.raises(RuntimeError, match="broken: ValueError: n = 99 is too large") as error:
         notebook.run(tmp_path / "broken.ipynb", output, {})

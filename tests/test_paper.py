@@ -14,7 +14,7 @@ import pytest
 import torch
 import yaml
 
-from lib import experiments, networks, notebook, tables, text, training
+from lib import experiments, networks, notebook, prepare, tables, text, training
 from lib.datasets import downloads
 from lib.experiments import ROOT
 
@@ -71,9 +71,9 @@ def run(request, tmp_path_factory):
     if not any((downloads.folder() / file).exists() for file in FILES[dataset]):
         pytest.skip(f"{dataset} is not in {downloads.folder()}: it is downloaded when the experiment is run")
     folder = Path(os.environ.get("COMPANION_RESULTS") or tmp_path_factory.mktemp("results"))
-    for stage in notebook.STAGES:
+    for stage in prepare.STAGES:
         code = folder / "code" / f"{stage}.ipynb"
-        notebook._write(notebook.code_of(nbformat.read(ROOT / "notebooks" / f"{stage}.ipynb", as_version=4)), code)
+        prepare.write(prepare.code_of(nbformat.read(ROOT / "notebooks" / f"{stage}.ipynb", as_version=4)), code)
         parameters = {"experiment": name, "overrides": setting(name), "folder": str(folder)}
         notebook.run(code, folder / name / "run" / f"{stage}.ipynb", parameters)
     return name, folder / name

@@ -65,7 +65,7 @@ def test_pieces_make_words_and_only_meaningful_ones_are_players(ids, vocabulary)
 
 
 def test_words_are_drawn_by_the_seed_from_sentences_that_have_enough(ids, vocabulary):
-    chosen, owner, words, skipped = text.draw_words(ids, vocabulary, 5, 10, seed=0)
+    chosen, owner, words, skipped = text.draw_words(ids, vocabulary, 5, 3, seed=0)
     assert chosen.tolist() == [0, 1, 2] and skipped == 1
     regions = text.word_regions(owner, 5)
     assert regions.shape == (3, 5, text.LENGTH)
@@ -73,11 +73,13 @@ def test_words_are_drawn_by_the_seed_from_sentences_that_have_enough(ids, vocabu
         for word, positions in zip(own, region, strict=True):
             pieces = [vocabulary[k] for k in sentence[positions]]
             assert pieces[0] + "".join(piece.removeprefix("##") for piece in pieces[1:]) == word
-    again = text.draw_words(ids, vocabulary, 5, 10, seed=0)
+    again = text.draw_words(ids, vocabulary, 5, 3, seed=0)
     assert torch.equal(again[1], owner) and again[2] == words
-    draws = {tuple(text.draw_words(ids, vocabulary, 5, 10, seed)[2][2]) for seed in range(20)}
+    draws = {tuple(text.draw_words(ids, vocabulary, 5, 3, seed)[2][2]) for seed in range(20)}
     assert len(draws) > 5
     assert len(text.draw_words(ids, vocabulary, 5, 2, seed=0)[0]) == 2
+    with pytest.raises(ValueError, match="samples = 10: 3 sentences have 5 meaningful words or more"):
+        text.draw_words(ids, vocabulary, 5, 10, seed=0)
     with pytest.raises(ValueError, match="players = 20: no sentence has so many meaningful words"):
         text.draw_words(ids, vocabulary, 20, 1, seed=0)
 

@@ -13,7 +13,7 @@ from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..randomness import generator
+from ..randomness import generator, subset
 from ..text import LENGTH
 from .readers import SETS, Part, Picture, from_path, pixels, tokenised, vocabulary
 
@@ -74,8 +74,8 @@ def load(
     classes = int(y_train.max()) + 1
     if int(y_test.max()) >= classes:
         raise ValueError(f"{name}: the test samples have label {int(y_test.max())}: allowed are 0 to {classes - 1}")
-    x_train, y_train = _take(x_train, y_train, train_samples, generator(seed, "training samples"))
-    x_test, y_test = _take(x_test, y_test, test_samples, generator(seed, "test samples"))
+    x_train, y_train = _take(x_train, y_train, "train_samples", train_samples, seed, "training samples")
+    x_test, y_test = _take(x_test, y_test, "test_samples", test_samples, seed, "test samples")
     none = torch.empty(0, dtype=torch.int64)
     if isinstance(x_train, list) and not isinstance(x_train[0], Picture):
         (x_train, some), (x_test, others) = (tokenised(x, length or LENGTH) for x in (x_train, x_test))
@@ -104,9 +104,9 @@ def reset_labels(data: Data, share: float, seed: int) -> Data:
     return dataclasses.replace(data, y_train=labels, reset=reset)
 
 
-def _take(x: Tensor | list, y: Tensor, count: int | None, draw: torch.Generator) -> Part:
+def _take(x: Tensor | list, y: Tensor, field: str, count: int | None, seed: int, purpose: str) -> Part:
     """`count` samples drawn (None: all), in their order."""
-    index = torch.randperm(len(y), generator=draw)[:count].sort().values
+    index = subset(field, len(y) if count is None else count, len(y), seed, purpose)
     if isinstance(x, list):
         return [x[k] for k in index], y[index]
     return (x, y) if len(index) == len(y) else (x[index], y[index])

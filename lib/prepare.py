@@ -1,0 +1,164 @@
+"""What each stage depends on, in one file: its notebook's code, what that computes with, its parameters and its inputs.
+
+python -m lib.prepare NAME
+
+writes build/NAME/<notebook>.ipynb for the experiment NAME; DVC runs the stage again if that file changes, and on no
+other account but the results that the stage reads.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+from . import closure, experiments
+from .experiments import ROOT, Experiment
+from .files import whole
+
+MEASURING = ["1_train", "2_extract", "3_inject", "alternatives"]  # they need the network, and end in value tables
+STAGES = [
+    *("1_train", "2_extract", "3_inject", "4_decompose", "logical_model", "why_exact", "generalisation", "sparsity"),
+    *("5_disentangle", "6_figures", "uncertainty", "determined", "overfitting", "7_claims"),
+]
+METADATA = {  # of every notebook that we write
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+HASHED = 2**28  # bytes of a folder, at most, that are hashed; of a larger one sizes and times are taken
+
+
+def prepare(name: str, setting: Experiment, notebook: str, root: Path = ROOT) -> dict:
+    """The code of a notebook, and in its metadata all else that a stage of the experiment depends on.
+
+    An experiment whose tables were `measured` at a commit has that in place of the code that measures. Raises
+    ValueError or OSError, one line, where an input is not there.
+    """
+    cells = code_of(json.loads((root / "notebooks" / f"{notebook}.ipynb").read_text(encoding="utf-8")))
+    code = "\n".join(cell["source"] for cell in cells["cells"])
+    fields = used(code)
+    parameters = {field: getattr(setting, field) for field in fields}
+    if notebook in MEASURING and setting.measured:
+        told = f"{name} was measured at the commit {setting.measured}: with measured = null it is measured anew"
+        cells = code_of({"cells": [{"cell_type": "code", "source": f"raise ValueError({told!r})"}]})
+        cells["metadata"]["companion"] = {"parameters": parameters}
+        return cells
+    shown = closure.SHOWN if notebook in MEASURING else frozenset()
+    inputs = {}
+    if "dataset" in fields:
+        inputs |= dataset(setting, root)
+    if "network" in fields:
+        inputs |= network(setting, root)
+    cells["metadata"]["companion"] = {
+        "parameters": parameters,
+        "inputs": inputs,
+        "code": closure.closure(code, shown, root),
+    }
+    return cells
+
+
+def code_of(notebook: dict) -> dict:
+    """The code cells alone, without outputs. Only tags are kept of the metadata, and ids are ordinal."""
+    cells = []
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            tags = cell.get("metadata", {}).get("tags")
+            cells.append(
+                {
+                    "cell_type": "code",
+                    "execution_count": None,
+                    "id": f"cell-{len(cells)}",
+                    "metadata": {"tags": list(tags)} if tags else {},
+                    "outputs": [],
+                    "source": "".join(cell["source"]),  # a string, or its lines
+                }
+            )
+    return {"cells": cells, "metadata": {**METADATA}, "nbformat": 4, "nbformat_minor": 5}
+
+
+def used(code: str) -> list[str]:
+    """The parameters that a notebook uses: as `setting.name`, or by name in what it shows."""
+    found = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "setting":
+            found.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+    return [field for field in Experiment.model_fields if field in found]
+
+
+def dataset(setting: Experiment, root: Path = ROOT) -> dict[str, str]:
+    """What the samples are, where the code does not say it: a hash of the file or folder."""
+    name = "data/digits.npz" if setting.dataset == "digits" else setting.dataset
+    if name in experiments.DATASETS:
+        return {}  # their md5s are in the code
+    path = root / name
+    return {name: _folder(path) if path.is_dir() else _md5(path)}
+
+
+def network(setting: Experiment, root: Path = ROOT) -> dict[str, str]:
+    """What a network of your own is: the code of its module, and its weights."""
+    inputs = {}
+    if setting.weights.endswith((".pt", ".pth")):
+        inputs["weights"] = _md5(root / setting.weights)
+    if ":" in setting.network:
+        module = setting.network.partition(":")[0]
+        try:
+            found = importlib.util.find_spec(module)
+        except ModuleNotFoundError:
+            found = None
+        if found is None or not found.origin:
+            raise ValueError(f"network = {setting.network!r}: no module {module} below {root.name}/ or installed")
+        inputs["network"] = closure.stripped(Path(found.origin).read_text(encoding="utf-8"))
+    return inputs
+
+
+def _folder(root: Path) -> str:
+    """A hash of what is in a folder, names that begin with a dot left out."""
+    files = sorted(
+        Path(folder, file)
+        for folder, _, names in os.walk(root)
+        for file in names
+        if not any(part.startswith(".") for part in Path(folder, file).relative_to(root).parts)
+    )
+    digest = hashlib.md5(usedforsecurity=False)
+    small = sum(file.stat().st_size for file in files) <= HASHED
+    for file in files:
+        status = file.stat()
+        content = _md5(file) if small else f"{status.st_size} {status.st_mtime_ns}"
+        digest.update(f"{file.relative_to(root).as_posix()} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def _md5(path: Path) -> str:
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is not there")
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def main(name: str) -> None:
+    setting = experiments.load(name)
+    experiments.running()  # every block is checked, for one with a fault may be the next to run
+    folder = ROOT / "build" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    notebooks = {stage: prepare(name, setting, stage) for stage in dict.fromkeys([*STAGES, *MEASURING])}
+    for old in set(folder.iterdir()) - {folder / f"{stage}.ipynb" for stage in notebooks}:
+        old.unlink()
+    for stage, notebook in notebooks.items():
+        write(notebook, folder / f"{stage}.ipynb")
+
+
+def write(notebook: dict, path: Path) -> None:
+    """Writes what `prepare` or `code_of` made."""
+    with whole(path) as partial:
+        partial.write_text(json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:2])
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
