@@ -7,7 +7,7 @@ nothing. So is the machinery around a computation, which decides where and when 
 import ast
 import io
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +18,7 @@ MACHINERY = {"experiments", "closure", "devices", "files", "tables", "notebook",
 SHOWN = {"plots", "report"}  # how results look
 
 
-def closure(code: str, without: set[str] = frozenset(), root: Path = ROOT) -> list[str]:
+def closure(code: str, without: Set[str] = frozenset(), root: Path = ROOT) -> list[str]:
     """The stripped texts of the modules of ours that `code` imports, those that they import and so on, sorted.
 
     Modules named in MACHINERY or `without` are not followed. Raises ValueError for a module that is not there.

@@ -79,14 +79,20 @@ def code_of(notebook: dict) -> dict:
 
 
 def used(code: str) -> list[str]:
-    """The parameters that a notebook uses: as `setting.name`, or by name in what it shows."""
+    """The parameters that a notebook uses: as `setting.name`, or by name in what `experiments.settings` shows."""
     found = set()
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "setting":
             found.add(node.attr)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found.add(node.value)
+            continue
+        listed = isinstance(node, ast.Assign | ast.AugAssign) and "fields" in ast.unparse(node).partition("=")[0]
+        if listed or isinstance(node, ast.Call) and ast.unparse(node.func) == "experiments.settings":
+            found |= _strings(node)
     return [field for field in Experiment.model_fields if field in found]
+
+
+def _strings(node: ast.AST) -> set[str]:
+    return {part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str)}
 
 
 def dataset(setting: Experiment, root: Path = ROOT) -> dict[str, str]:

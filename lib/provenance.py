@@ -1,5 +1,6 @@
 """Where a figure came from: its stage, the parameters and the commit behind it, and the command that redraws it."""
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from lib import experiments
+from lib import experiments, prepare
 from lib.experiments import ROOT
 from lib.prepare import STAGES
 from lib.report import plain
@@ -77,7 +78,9 @@ def parameters_of(stage: str, name: str) -> str:
     stages, used = [stage], set()
     for step in stages:  # grows as it goes
         described = _pipeline().get(step, {})
-        used |= {path.rsplit(".", 1)[1] for path in described.get("params", [])}
+        if notebook := next((known for known in STAGES if stage_of(known) == step), None):
+            content = json.loads((ROOT / "notebooks" / f"{notebook}.ipynb").read_text(encoding="utf-8"))
+            used |= set(prepare.used("\n".join(cell["source"] for cell in prepare.code_of(content)["cells"])))
         makers = {maker_of(path.removeprefix(IN_FOLDER)) for path in described.get("deps", [])}
         stages += sorted(makers - {""} - set(stages))
     setting = experiments.load(name)
