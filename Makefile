@@ -20,7 +20,7 @@ book: .venv/ready-for-book # what the pipeline made, as a static site to be read
 redraw: .venv/ready # notebooks of one experiment anew, whether it is under `run` or not: make redraw OF=digits-vgg NOTEBOOKS="4_decompose 6_figures"
 	dvc pull data.dvc
 	python -m lib.shipped
-	python -m lib.notebook prepare
+	python -m lib.prepare $(OF)
 	for notebook in $(NOTEBOOKS); do python -m lib.notebook run $$notebook $(OF) || exit; done
 
 test: .venv/ready-to-test

@@ -12,11 +12,11 @@ import torch
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from lib import experiments, networks
-from lib.devices import choose_device
-from lib.experiments import PARAMS, ROOT, Experiment
-from lib.networks import Cut
-from lib.training import checkpoint_epochs
+from . import experiments, networks
+from .devices import choose_device
+from .experiments import PARAMS, ROOT, Experiment
+from .networks import Cut
+from .training import checkpoint_epochs
 
 # Samples to train and test on, classes, channels: those of the publishers, CUB's and GLUE's splits.
 SIZES = {
@@ -117,7 +117,7 @@ def start(names: list[str]) -> int:
     for name in names:
         steps = (
             ["pull", "--quiet", "--allow-missing", f"extract@{name}", f"inject@{name}"],
-            ["repro", "--allow-missing", "prepare", f"extract@{name}", f"inject@{name}"],
+            ["repro", "--allow-missing", f"extract@{name}", f"inject@{name}"],
             ["repro", "--single-item", f"decompose@{name}"],
             ["repro", "--pull", "--allow-missing", f"weave@{name}"],
         )
