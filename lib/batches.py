@@ -31,6 +31,7 @@ class Sparsest:
     objective: Float64[Tensor, "*batch"]  # Σ w(|i_and| + |i_or|), w = 1 + tie_break·|S|
     lower_bound: Float64[Tensor, "*batch"]  # no interactions that fit have a smaller objective
     gap: Float64[Tensor, "*batch"]  # (objective - lower_bound) / objective
+    unsettled: Float64[Tensor, "*batch"]  # of Σ|I|, at most, may lie at a neighbouring order: gap over tie_break
     iterations: Int64[Tensor, "*batch"]
 
 
@@ -49,8 +50,10 @@ class Scaled:
         self.trivial = size <= self.zeta
         self.values = torch.where(self.trivial, 0.0, self.target / self.unit)
 
-    def weights(self, tie_break: float) -> Float64[Tensor, " subsets"]:
-        return 1.0 + tie_break * self.order.to(self.target.dtype)
+    def weights(self, tie_break: float, ties: str = "low") -> Float64[Tensor, " subsets"]:
+        """w_S: what an interaction costs; ties go to those of low or of high order."""
+        order = self.order if ties == "low" else self.order[-1] - self.order
+        return 1.0 + tie_break * order.to(self.target.dtype)
 
     def program(self, costs: Float64[Tensor, "..."]) -> Program:
         """With costs that broadcast to (samples, a or o, plus or minus, subsets)."""
@@ -70,13 +73,20 @@ class Scaled:
         u_and = torch.where(self.trivial, 0.0, self.target - delta - u_or)
         return subsets.and_interactions(u_and), i_or, (u_and - u_or) / 2, delta
 
-    def answer(self, o: Tensor, d: Tensor, bound: Tensor, weights: Tensor, iterations: Tensor) -> tuple[Tensor, ...]:
-        """The fields of `Sparsest`."""
+    def answer(
+        self, o: Tensor, d: Tensor, bound: Tensor, weights: Tensor, tie_break: float, iterations: Tensor
+    ) -> tuple[Tensor, ...]:
+        """The fields of `Sparsest`.
+
+        To move strength x by an order changes the objective by tie_break · x, so that as much as the gap allows for
+        may lie elsewhere.
+        """
         i_and, i_or, gamma, delta = self.interactions(o, d)
         objective = ((i_and.abs() + i_or.abs()) * weights).sum(-1)
         bound = bound * self.unit[:, 0]
         gap = (objective - bound) / objective.clamp(min=torch.finfo(objective.dtype).tiny)
-        return i_and, i_or, gamma, delta, objective, bound, gap, iterations
+        unsettled = (objective - bound).clamp(min=0.0) / tie_break if tie_break else torch.full_like(gap, torch.inf)
+        return i_and, i_or, gamma, delta, objective, bound, gap, torch.where(objective > 0, unsettled, 0.0), iterations
 
 
 def check(values: Tensor, zeta: Tensor | float | int) -> tuple[Tensor, Tensor]:

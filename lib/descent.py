@@ -50,7 +50,7 @@ def descend(
         scaled = Scaled(v, zeta)
         o, d = _interactions(v, gamma, delta)[1] / scaled.unit, scaled.sign * delta / scaled.unit
         bound, count = torch.zeros_like(zeta), torch.full_like(zeta, iterations, dtype=torch.int64)
-        return scaled.answer(o, d, bound, scaled.weights(tie_break), count)
+        return scaled.answer(o, d, bound, scaled.weights(tie_break), tie_break, count)
 
     fields = in_batches(work, tables, limits, _bytes_per_sample)
     return Sparsest(*(field.reshape((*values.shape[:-1], *field.shape[1:])) for field in fields))

@@ -110,7 +110,10 @@ class Experiment(BaseModel):
     nested_players: Annotated[int, Field(ge=2, le=14)] = Field(description="players of those")
     tau: Share = Field(description="τ: salient interactions are stronger, share of the mean |v(x) − v(x_∅)|")
     zeta: Share = Field(description="ζ: noise δ that may be removed from v, share of the mean |v(x) − v(x_∅)|")
-    gap: Annotated[float, Field(ge=1e-9, lt=1)] = Field(description="certified relative gap to the sparsest, at most")
+    gap: Annotated[float, Field(ge=1e-9, lt=1)] = Field(
+        description="certified relative gap to the sparsest, at most; 1e-7 settles the strengths of all orders"
+    )
+    ties: Literal["low", "high"] = Field(description="of equally sparse interactions, those of low or of high orders")
     # inject
     parameter_noise: tuple[Positive, ...] = Field(
         description="σ of the noise on the parameters, % of each tensor's standard deviation"
