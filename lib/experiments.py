@@ -108,6 +108,9 @@ class Experiment(BaseModel):
     )
     nested_samples: Annotated[int, Field(ge=0)] = Field(description="samples with more players, for n against sparsity")
     nested_players: Annotated[int, Field(ge=2, le=14)] = Field(description="players of those")
+    reset_samples: Annotated[int, Field(ge=0)] = Field(
+        description="training samples with a wrong label, and as many with the right one, at B and D (Appendix E)"
+    )
     tau: Share = Field(description="τ: salient interactions are stronger, share of the mean |v(x) − v(x_∅)|")
     zeta: Share = Field(description="ζ: noise δ that may be removed from v, share of the mean |v(x) − v(x_∅)|")
     gap: Annotated[float, Field(ge=1e-9, lt=1)] = Field(

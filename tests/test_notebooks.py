@@ -23,6 +23,7 @@ SMALL = {
     "checkpoint_samples": 2,
     "category_samples": 2,
     "nested_samples": 2,
+    "reset_samples": 2,
     "nested_players": 7,
     "alternatives": ["draws", "sign", "cut", "pixels", "logit"],
     "alternative_samples": 2,

@@ -32,6 +32,7 @@ SMALL = {
     "checkpoint_samples": 1,
     "category_samples": 1,
     "nested_samples": 1,
+    "reset_samples": 1,
     "nested_players": 7,
 }
 LARGE = {"train_samples": 48, "test_samples": 16, "batch_size": 16}  # 31 GFLOP for one image of VGG-16
