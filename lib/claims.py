@@ -1,39 +1,148 @@
-"""Verdicts on claims: standard statistics of strengths by order, with intervals, against stated thresholds."""
+"""Claims of the paper: what each predicts, when it holds, and the verdicts that notebooks reach.
+
+A notebook that measures a claim judges it, once (`judged`), and writes its rows; all others only gather them.
+"""
 
 import dataclasses
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
+from IPython.display import Markdown
 
-from lib.disentangle import fit_spindle
-from lib.experiments import ROOT
-from lib.resampling import interval, trend
+from . import report
+from .experiments import ROOT
+from .files import whole
+from .resampling import interval
 
-MIDDLE = (0.5, 1.5)  # α of a spindle in the words of the hypothesis, "of medium orders"
 VERDICTS = ("holds", "holds weakly", "does not hold", "not measured")
+MARKS = dict(zip(VERDICTS, "●◐○·", strict=True))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a claim says, which statistic measures it, and what the statistic has to be."""
+
+    claim: str
+    where: str  # in the paper
+    statistic: str
+    holds: float
+    weakly: float
+    at_most: bool = False  # small values keep to the claim, not large ones
+    nothing: float | None = None  # the value of no effect: an interval that reaches it is no weak evidence
+
+    @property
+    def predicted(self) -> str:
+        return f"at {'most' if self.at_most else 'least'} {report.plain(round(self.holds, 6))}"
+
+
+DECAY = {"holds": -0.8, "weakly": 0, "at_most": True, "nothing": 0}
+SPINDLE = {"holds": 0.8, "weakly": 0.5}
+RESIDUAL = {"holds": 0.1, "weakly": 0.25, "at_most": True}
+SCORE = "R² of Eq. 6, 0 if that is no spindle"
+SHARE = "change of the spindle's share of ΣA"
+RULES = {
+    "theorem": Rule("the logical model matches the network on all masked states", "Theorem 2.1", "max |h − v| / ζ",
+                    1 + 1e-6, 1 + 1e-6, at_most=True),
+    "few": Rule("a well-trained network encodes few salient interactions", "Section 2.1",
+                "salient interactions at B / n²", 1, 2, at_most=True),
+    "suffice": Rule("few salient interactions approximate the output on all masked states", "Section 2.1",
+                    "mean |h − v| of the n² strongest at B / swing", 0.05, 0.1, at_most=True),
+    "growth": Rule("the number of salient interactions is O(nᵖ), p from 1.5 to 2", "Section 2.1", "exponent p over n",
+                   2, 2, at_most=True),
+    "condition_1": Rule("condition 1 of sparsity: no interactions of the highest orders", "Appendix B",
+                        "share of samples in which it fails, at B", 0.1, 0.5, at_most=True),
+    "condition_2": Rule("condition 2 of sparsity: the output rises with the players present", "Appendix B",
+                        "share of samples in which it fails, at B", 0.1, 0.5, at_most=True),
+    "condition_3": Rule("condition 3 of sparsity: and not too steeply", "Appendix B",
+                        "share of samples in which it fails, at B", 0.1, 0.5, at_most=True),
+    "similarity": Rule("low orders generalise better than high ones", "Claim 1, Fig. 6",
+                       "Spearman's ρ of the similarity with the order", **DECAY),
+    "similarity_ratio": Rule("… and beyond what two groups of one set show", "Claim 1, Fig. 6",
+                             "the same, over the similarity within one set", **DECAY),
+    "decays": Rule("after normal learning, interactions decay with their order", "Fig. 2, B",
+                   "Spearman's ρ of A(m) with m", **DECAY),
+    "untrained": Rule("an untrained network's interactions form a spindle", "Fig. 2, A", SCORE, **SPINDLE),
+    "untrained_alpha": Rule("… that of Gaussian effects, α = 1", "Section 2.3.1", "|α − 1| of Eq. 6 at A", 0.1, 0.25,
+                            at_most=True),
+    "pretrained": Rule("a pre-trained encoder starts with low orders", "Appendix F",
+                       "Spearman's ρ of A(m) with m, at A", **DECAY),
+    "emerged": Rule("what overfitting adds is a spindle, |A_{later} − A_B|", "Fig. 2, {later}", SCORE, **SPINDLE),
+    "removed": Rule("normal learning removes the spindle", "Fig. 5, A to B", SHARE, -0.1, 0, at_most=True, nothing=0),
+    "returns": Rule("overfitting brings it back", "Fig. 5, B to D", SHARE, 0.1, 0, nothing=0),
+    "decay_grows": Rule("the decay grows from A to B and on", "Fig. 5, A to D",
+                        "Spearman's ρ of the decay (swing) with A to D", 1, 0.6, nothing=0),
+    "residual": Rule("decay and spindle leave little over", "Fig. 5", "worst ‖residual‖ / ‖A‖ of A to D", **RESIDUAL),
+    "noise_spindle": Rule("what noise on the {kind} adds is a spindle", "Fig. 3", SCORE + ", least of all levels",
+                          **SPINDLE),
+    "noise_growth": Rule("it grows with the noise on the {kind}", "Fig. 3", "Spearman's ρ of Σ ΔA with σ", 1, 0.6),
+    "noise_fitted": Rule("noise on the {kind} makes the spindle of Eq. 9 grow", "Figs. 4, 8",
+                         "Spearman's ρ of its strength with σ", 1, 0.6),
+    "noise_decay": Rule("noise on the {kind} hardly moves the decay", "Figs. 4, 8", "largest / smallest decay", 1.25,
+                        1.5, at_most=True),
+    "noise_residual": Rule("decay and spindle leave little over, noise on the {kind}", "Figs. 4, 8",
+                           "worst ‖residual‖ / ‖A‖", **RESIDUAL),
+    "uncertainty": Rule("M(δ) of the overfitted network matches it earlier", "Fig. 7",
+                        "least R² of earlier checkpoints", 0.8, 0.5),
+    "spindle_tells": Rule("the spindle grows with the loss gap", "Section 2.2.1",
+                          "Spearman's ρ over checkpoints from B on", 0.8, 0.5, nothing=0),
+    "mean_order_tells": Rule("the mean order grows with the loss gap", "Section 2.2.1",
+                             "Spearman's ρ over checkpoints from B on", 0.8, 0.5, nothing=0),
+    "wrong_labels": Rule("wrong labels are learned by interactions of higher order", "Appendix I.1",
+                         "mean order at D of samples with a wrong label, less those with the right one", 0.25, 0,
+                         nothing=0),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Claim:
     """One statement of the paper, measured on one experiment."""
 
+    key: str  # of RULES
     claim: str
-    where: str  # in the paper
+    where: str
     experiment: str
     statistic: str
-    predicted: str  # what the claim says of the statistic: the threshold for `holds`
+    predicted: str
     measured: float | None
     interval: tuple[float, float] | None  # the central 90 % over resampled samples
     verdict: str
+    note: str = ""  # what else has to be known
 
     def __post_init__(self) -> None:
         if self.verdict not in VERDICTS:
             raise ValueError(f"verdict = {self.verdict!r}: allowed are {', '.join(VERDICTS)}")
+
+    @property
+    def figures(self) -> str:
+        """The measured value and its interval in words, "" if there is none."""
+        ends = f" [{self.interval[0]:.3g}, {self.interval[1]:.3g}]" if self.interval else ""
+        return "" if self.measured is None else f"{self.measured:.3g}{ends}".replace("-", "−")
+
+
+def judged(
+    key: str,
+    experiment: str,
+    value: float | None,
+    ends: Sequence[float] | np.ndarray | None = None,
+    note: str = "",
+    **words: str,
+) -> Claim:
+    """The row of a claim: its verdict by its rule. `words` fill in {kind} and {later}; None or NaN: not measured.
+
+    Raises KeyError for a claim that is not in RULES.
+    """
+    rule = RULES[key]
+    if value is None or math.isnan(value):
+        value = ends = None
+    ends = None if ends is None or not np.isfinite(ends).all() else tuple(map(float, ends))
+    verdict = judge(value, ends, rule.holds, rule.weakly, rule.at_most, rule.nothing)
+    told = [text.format(**words) for text in (rule.claim, rule.where, rule.statistic)]
+    value = None if value is None else float(value)
+    return Claim(key, told[0], told[1], experiment, told[2], rule.predicted, value, ends, verdict, note)
 
 
 def judge(
@@ -47,8 +156,8 @@ def judge(
     """The verdict on a value that a claim wants to be at least (`at_most`: at most) `holds`; None or NaN: not measured.
 
     It holds if the value keeps to `holds` and both ends of its interval to `weakly`; it holds weakly if the value keeps
-    to `weakly` and both ends keep to `nothing`, the value of no effect, where that is given. Raises ValueError if
-    `weakly` is stricter than `holds`.
+    to `weakly`. Where `nothing` is given, the value of no effect, either asks that value and interval lie beyond it.
+    What differs by rounding alone (1e-9) is equal. Raises ValueError if `weakly` is stricter than `holds`.
     """
     if value is None or math.isnan(value):
         return VERDICTS[3]
@@ -56,12 +165,16 @@ def judge(
     if sign * weakly > sign * holds:
         raise ValueError(f"weakly = {weakly}: allowed is what is no stricter than holds = {holds}")
 
-    def keep_to(limit: float) -> bool:
-        return all(sign * end >= sign * limit for end in ends or ())
+    def keeps_to(number: float, limit: float) -> bool:
+        return round(sign * (number - limit), 9) >= 0
 
-    if sign * value >= sign * holds and keep_to(weakly):
+    def keep_to(limit: float) -> bool:
+        return all(keeps_to(end, limit) for end in ends or ())
+
+    beyond = nothing is None or (all(round(sign * (end - nothing), 9) > 0 for end in (value, *(ends or ()))))
+    if keeps_to(value, holds) and keep_to(weakly) and beyond:
         return VERDICTS[0]
-    if sign * value >= sign * weakly and (nothing is None or keep_to(nothing)):
+    if keeps_to(value, weakly) and beyond:
         return VERDICTS[1]
     return VERDICTS[2]
 
@@ -79,44 +192,41 @@ def resampled(
     return float(statistic(samples.mean(0))), None if ends is None else tuple(ends.tolist())
 
 
-def trend_by_order(strength: np.ndarray) -> float:
-    """Rank correlation of A(m),+ + A(m),− with m, for a (2, n) strength."""
-    return trend(strength.sum(0))
+def table(rows: Iterable[Claim]) -> Markdown:
+    """The rows as a notebook closes with them."""
+    cells = [
+        (f"{row.claim} ({row.where})", row.statistic, row.predicted, row.figures, f"{MARKS[row.verdict]} {row.verdict}")
+        + (row.note,)
+        for row in rows
+    ]
+    return report.table(["the paper says", "statistic", "predicted", "we measured", "verdict", "note"], cells)
 
 
-def spindle_r_squared(strength: np.ndarray) -> float:
-    """R² of Eq. 6 fitted to a (2, n) strength, α from 0.5 to 1.5: its peak αn/2 is in the middle half of the orders.
+def write(claims: Iterable[Claim], path: Path) -> None:
+    """The claims as JSON, one object each, with the fields of `Claim`."""
+    text = json.dumps([dataclasses.asdict(claim) for claim in claims], indent=2, ensure_ascii=False, allow_nan=False)
+    with whole(path) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
 
-    Without that range the curve of a small α, which falls from order 1 on, would fit a plain decay with R² near 0.8.
-    """
-    return float(fit_spindle(torch.from_numpy(np.ascontiguousarray(strength)), MIDDLE).r_squared)
+
+def read(path: Path) -> list[Claim]:
+    """What `write` wrote."""
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    return [Claim(**{**row, "interval": row["interval"] and tuple(row["interval"])}) for row in rows]
 
 
 def all_claims(folder: Path = ROOT / "results") -> list[Claim]:
     """The claims of every experiment that has them, in the order of the names."""
-    rows = []
-    for path in sorted(folder.glob("*/claims.json")):
-        for row in json.loads(path.read_text()):
-            interval = row.pop("interval")
-            rows.append(Claim(**row, interval=tuple(interval) if interval else None))
-    return rows
-
-
-def write(claims: list[Claim], path: Path) -> None:
-    """The claims as JSON, one object each, with the fields of `Claim`."""
-    path.write_text(json.dumps([dataclasses.asdict(claim) for claim in claims], indent=2, allow_nan=False) + "\n")
+    return [row for path in sorted(folder.glob("*/claims.json")) for row in read(path)]
 
 
 def main() -> None:
     """Prints the claims of all experiments, one a line."""
-    rows = []
-    for claim in all_claims():
-        interval = f" [{claim.interval[0]:.2f}, {claim.interval[1]:.2f}]" if claim.interval else ""
-        measured = "" if claim.measured is None else f"{claim.measured:.3g}{interval}"
-        rows.append(
-            [claim.claim, claim.where, claim.experiment, claim.statistic, claim.predicted, measured, claim.verdict]
-        )
-    header = ["the paper says", "where", "experiment", "statistic", "predicted", "measured", "verdict"]
+    rows = [
+        [row.claim, row.where, row.experiment, row.statistic, row.predicted, row.figures, row.verdict, row.note]
+        for row in all_claims()
+    ]
+    header = ["the paper says", "where", "experiment", "statistic", "predicted", "measured", "verdict", "note"]
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     for row in (header, *rows):
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -3,12 +3,14 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float64
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from lib.theory import decay
+from .resampling import interval
+from .theory import decay
 
 GRID = 97  # points over the range of log δ, before the best is refined between its neighbours
 
@@ -23,6 +25,31 @@ class DecayFit:
     r_squared: float  # 1 − Σ residual² / Σ (strength − its mean over m and signs)²
     relative_error: float  # ‖residual‖₂ / ‖strength‖₂
     on_edge: bool  # δ at an end of its range, which then decided it, not the data
+
+
+def resampled_r_squared(
+    strength: Float64[Tensor, "samples 2 n"],
+    i_and: Float64[Tensor, "samples subsets"],
+    i_or: Float64[Tensor, "samples subsets"],
+    resamples: int,
+    seed: int,
+    delta_range: tuple[float, float] = (1e-6, 10.0),
+) -> tuple[float, float] | None:
+    """The central 90 % of R² of `fit_decay` over resampled samples, strengths and I* together; δ on the grid alone.
+
+    None for fewer than two samples or no resamples.
+    """
+    grid = torch.linspace(*map(math.log, delta_range), GRID, dtype=torch.float64).exp()
+    curves = torch.stack([decay(i_and, i_or, float(delta), 1.0) for delta in grid])  # (deltas, samples, 2, n)
+
+    def r_squared(drawn: np.ndarray) -> float:
+        a, d = strength[drawn].mean(0), curves[:, drawn].mean(1)
+        gamma = (d * a).sum((1, 2)) / (d * d).sum((1, 2)).clamp(min=torch.finfo(torch.float64).tiny)
+        error = (a - gamma[:, None, None] * d).square().sum((1, 2)).min()
+        return float(1 - error / (a - a.mean()).square().sum())
+
+    ends = interval(r_squared, len(strength), resamples, seed)
+    return None if ends is None else tuple(ends.tolist())
 
 
 def fit_decay(

@@ -45,6 +45,8 @@ class Splits:
     spindle: Float64[Tensor, "rows 2 n"]
     decay_strength: Float64[Tensor, " rows"]  # Σ over m and signs
     spindle_strength: Float64[Tensor, " rows"]
+    strength: Float64[Tensor, " rows"]  # ΣA
+    relative_residual: Float64[Tensor, " rows"]  # ‖residual‖₂ / ‖A‖₂
 
     def interval(self, name: str, level: float = 0.9) -> tuple[Tensor, Tensor]:
         """(low, high): the central `level` of the field `name` over the rows, each () or (2, n).
@@ -255,8 +257,10 @@ def _split(
     alpha, beta, gamma, _ = _fit_alpha(strength, unit_decay, alpha_range)
     a_decay = gamma[:, None, None] * unit_decay
     a_spindle = spindle(alpha, beta, strength.shape[-1])[:, None].expand(strength.shape)
-    sums = a_decay.sum((-2, -1)), a_spindle.sum((-2, -1))
-    return Splits(alpha, beta, log_delta.exp(), gamma, a_decay, a_spindle, *sums)
+    sums = (part.sum((-2, -1)) for part in (a_decay, a_spindle, strength))
+    residual = strength - a_decay - a_spindle
+    relative = _ratio(_dot(residual, residual), _dot(strength, strength)).sqrt()
+    return Splits(alpha, beta, log_delta.exp(), gamma, a_decay, a_spindle, *sums, relative)
 
 
 def _diagnose(

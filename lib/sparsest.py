@@ -92,8 +92,8 @@ def sparsest(
     share = torch.where(strength > 0, result.unsettled / strength, 0.0).clamp(max=1.0)
     if tie_break and (share > SETTLED).any():
         warnings.warn(
-            f"orders are not settled in {int((share > SETTLED).sum())} of {len(tables)} tables: up to {share.max():.1%} "
-            f"of the strength may belong to neighbouring orders; a tolerance of {SETTLED * tie_break:g} settles them",
+            f"orders are not settled in {int((share > SETTLED).sum())} of {len(tables)} tables: up to {share.max():.1%}"
+            f" of the strength may belong to neighbouring orders; a tolerance of {SETTLED * tie_break:g} settles them",
             stacklevel=2,
         )
     return result
