@@ -1,10 +1,13 @@
 """From value tables to interactions: the labelled form of `sparsest`, with one τ and one ζ a condition."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 import xarray as xr
 
-from lib.sparsest import sparsest
-from lib.strengths import threshold
+from .sparsest import sparsest
+from .strengths import threshold
 
 
 def interactions(
@@ -14,19 +17,21 @@ def interactions(
     tolerance: float,
     device: torch.device | str = "cpu",
     ties: str = "low",
+    swing: Sequence[float] | np.ndarray | None = None,
 ) -> xr.Dataset:
     """The sparsest AND–OR interactions of value tables with dims (condition, sample, subset).
 
-    `tau` and `zeta` are shares of each condition's mean |v(x) − v(x_∅)| over its samples. Returns i_and, i_or,
+    `tau` and `zeta` are shares of each condition's mean |v(x) − v(x_∅)| over its samples, or of its `swing`, where that
+    is known from more samples than these. Returns i_and, i_or,
     gamma, delta (as values), objective, lower_bound, gap, unsettled, iterations (condition, sample), and τ and ζ in
     log-odds (condition), with the coordinates of `values`. Raises as `sparsest` and `threshold` do.
     """
     condition, sample, _ = values.dims
     tables = torch.from_numpy(values.values).to(device)
-    limits = {
-        name: torch.tensor([float(threshold(table, share)) for table in tables], dtype=torch.float64, device=device)
-        for name, share in (("tau", tau), ("zeta", zeta))
-    }
+    if swing is None:
+        swing = [float(threshold(table, 1.0)) for table in tables]
+    swing = torch.as_tensor(np.asarray(swing, dtype=float), device=device)
+    limits = {"tau": tau * swing, "zeta": zeta * swing}
     result = sparsest(tables, limits["zeta"][:, None].expand(tables.shape[:2]), tolerance, ties=ties)
     fields = {}
     for name in ("i_and", "i_or", "gamma", "delta"):

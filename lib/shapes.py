@@ -54,7 +54,7 @@ class SpindleTest:
     @property
     def passed(self) -> Bool[np.ndarray, "*batch"]:
         """Whether the curve is a spindle: α inside its range, the peak at order 3 or above, nearer than any decay."""
-        return self.inside & (self.peak >= LEAST_PEAK) & self.nearer
+        return np.asarray(self.inside & (self.peak >= LEAST_PEAK) & self.nearer)
 
     @property
     def score(self) -> Float64[np.ndarray, "*batch"]:

@@ -53,6 +53,7 @@ def make_results(folder):
     words = np.array([[f"word{k}-{i}" for i in range(N)] for k in range(SAMPLES)])
     make_experiment(folder / WORDS, {"word": (("sample", "player"), words)})
     claim = {
+        "key": "noise_fitted",
         "claim": "the spindle, $A_\\text{spindle}$, grows | a lot",
         "where": "Fig. 4",
         "experiment": IMAGES,
@@ -61,6 +62,7 @@ def make_results(folder):
         "measured": 0.25,
         "interval": [0.1, 0.4],
         "verdict": "does not hold",
+        "note": "",
     }
     rows = [claim, {**claim, "where": "Fig. 10", "measured": None, "interval": None, "verdict": "not measured"}]
     (folder / IMAGES / "claims.json").write_text(json.dumps(rows))
