@@ -149,24 +149,16 @@ def disentangle(
     """
     _check_disentangle(strength, i_and, i_or, delta_range, bootstrap)
     alpha_range = _check_alpha_range(alpha_range, strength.shape[-1])
-    low, high = math.log(delta_range[0]), math.log(delta_range[1])
-    steps = max(4, math.ceil((high - low) / math.log(10) * DELTAS_PER_DECADE))
-    grid = torch.linspace(low, high, steps + 1, dtype=torch.float64, device=strength.device)
-
-    def decays_at(log_deltas: Float64[Tensor, " deltas"]) -> Float64[Tensor, "samples deltas 2 n"]:
-        few = log_deltas.exp().split(8)  # bounds the memory the shrunk tables take
-        return torch.cat([decay(i_and[:, None], i_or[:, None], deltas, 1.0) for deltas in few], dim=1)
-
-    decays = decays_at(grid)
+    grid = _grid(delta_range, strength.device)
+    decays = _decays_at(i_and, i_or, grid)
     target, mean_decays = strength.mean(0, keepdim=True), decays.mean(0, keepdim=True)
-    split = _split(target, mean_decays, grid, lambda x: decays_at(x[0]).mean(0, keepdim=True), alpha_range)
-
+    split = _split(
+        target, mean_decays, grid, lambda x: _decays_at(i_and, i_or, x[0]).mean(0, keepdim=True), alpha_range
+    )
     resamples = None
     if bootstrap:
         weights = _resampling_weights(bootstrap, strength.shape[0], seed).to(strength.device)
-        a, d = torch.einsum("bs,smk->bmk", weights, strength), torch.einsum("bs,sgmk->bgmk", weights, decays)
-        per_log = steps / (high - low)
-        resamples = _split(a, d, grid, lambda x: _interpolate(d, (x - low) * per_log), alpha_range)
+        resamples = _weighted(strength, decays, grid, weights, alpha_range)
 
     a_decay, a_spindle = split.decay[0], split.spindle[0]
     residual = target[0] - a_decay - a_spindle
@@ -184,6 +176,47 @@ def disentangle(
         spindle_strength=split.spindle_strength.item(),
         diagnostics=_diagnose(split, target, mean_decays, grid, alpha_range, resamples),
     )
+
+
+def resplit(
+    strength: Float64[Tensor, "samples 2 n"],
+    i_and: Float64[Tensor, "samples subsets"],
+    i_or: Float64[Tensor, "samples subsets"],
+    weights: Float64[Tensor, "rows samples"],
+    *,
+    delta_range: tuple[float, float] = (1e-3, 10.0),
+    alpha_range: tuple[float, float] | None = None,
+) -> Splits:
+    """Eq. 9 for weighted means over the samples, one split a row of `weights`; else as `disentangle`.
+
+    The decays are interpolated between the δ of the grid. Raises ValueError as `disentangle` does, and unless each row
+    of weights is at least 0 and sums to 1.
+    """
+    _check_disentangle(strength, i_and, i_or, delta_range, 0)
+    right = bool((weights >= 0).all()) and torch.allclose(weights.sum(1), torch.ones_like(weights[:, 0]))
+    _require(right, "weights", "rows that are negative or sum to other than 1", "weights at least 0 that sum to 1")
+    alpha_range = _check_alpha_range(alpha_range, strength.shape[-1])
+    grid = _grid(delta_range, strength.device)
+    return _weighted(strength, _decays_at(i_and, i_or, grid), grid, weights, alpha_range)
+
+
+def _grid(delta_range: tuple[float, float], device: torch.device) -> Float64[Tensor, " deltas"]:
+    """Of log δ."""
+    low, high = math.log(delta_range[0]), math.log(delta_range[1])
+    steps = max(4, math.ceil((high - low) / math.log(10) * DELTAS_PER_DECADE))
+    return torch.linspace(low, high, steps + 1, dtype=torch.float64, device=device)
+
+
+def _decays_at(i_and: Tensor, i_or: Tensor, log_deltas: Tensor) -> Float64[Tensor, "samples deltas 2 n"]:
+    few = log_deltas.exp().split(8)  # bounds the memory the shrunk tables take
+    return torch.cat([decay(i_and[:, None], i_or[:, None], deltas, 1.0) for deltas in few], dim=1)
+
+
+def _weighted(strength: Tensor, decays: Tensor, grid: Tensor, weights: Tensor, alpha_range: tuple) -> Splits:
+    """Eq. 9 for weighted means of strengths and decays."""
+    a, d = torch.einsum("bs,smk->bmk", weights, strength), torch.einsum("bs,sgmk->bgmk", weights, decays)
+    per_log = (len(grid) - 1) / float(grid[-1] - grid[0])
+    return _split(a, d, grid, lambda x: _interpolate(d, (x - grid[0]) * per_log), alpha_range)
 
 
 def nonnegative_pair(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 from scipy.optimize import least_squares, nnls
 
-from lib.disentangle import disentangle, fit_spindle, nonnegative_pair
+from lib.disentangle import disentangle, fit_spindle, nonnegative_pair, resplit
 from lib.strengths import by_order
 from lib.subsets import orders
 from lib.theory import decay, spindle
@@ -255,3 +255,21 @@ def test_bad_input_is_named():
         disentangle(strength[0], i_and, i_or)
     with pytest.raises(REFUSED):
         fit_spindle(strength[:, :1])
+
+
+def test_splits_of_weighted_means_are_those_of_the_means():
+    i_and, i_or = sparse_interactions(8, 12, seed=7)
+    strength = by_order(i_and, i_or)
+    one = disentangle(strength, i_and, i_or)
+    rows = torch.full((1, len(strength)), 1 / len(strength), dtype=torch.float64)
+    half = torch.zeros(1, len(strength), dtype=torch.float64)
+    half[0, : len(strength) // 2] = 1 / (len(strength) // 2)
+    found = resplit(strength, i_and, i_or, torch.cat([rows, half]))
+    few = slice(len(strength) // 2)
+    other = disentangle(strength[few], i_and[few], i_or[few])
+    for k, split in enumerate((one, other)):
+        assert found.spindle_strength[k].item() == pytest.approx(split.spindle_strength, rel=1e-3, abs=1e-3)
+        assert found.decay_strength[k].item() == pytest.approx(split.decay_strength, rel=1e-3, abs=1e-3)
+        assert found.relative_residual[k].item() == pytest.approx(split.relative_residual, rel=1e-3, abs=1e-4)
+    with pytest.raises(ValueError, match="weights"):
+        resplit(strength, i_and, i_or, 2 * rows)
