@@ -29,7 +29,6 @@ ORDER = (  # of the chapters: the paper's; what is not named here follows
     "logical_model", "1_train", "2_extract", "3_inject", "4_decompose", "why_exact", "sparsity", "generalisation",
     "uncertainty", "5_disentangle", "determined", "6_figures", "overfitting", "7_claims",
 )  # fmt: skip
-TABLES = 320  # interaction tables that all pages share: 2 MB of site and 25 s of solving for every 200 with n = 10
 
 
 def collect(results: Path) -> list[str]:
@@ -116,8 +115,7 @@ def _write_tables(results: Path, names: list[str], folder: Path) -> tuple[list[s
     playable = [name for name in names if (results / name / "values.nc").exists()]
     for name in playable:
         setting = experiments.load(name)
-        share = max(1, TABLES // (4 * len(playable)))
-        fields = play.of_experiment(results / name, setting, samples=share, precision=np.float32)
+        fields = play.of_experiment(results / name, setting, precision=np.float32)
         _made(folder / f"{name}.js").write_text(play.page_script(name, fields), encoding="utf-8")
     return playable, missing
 

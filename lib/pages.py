@@ -8,14 +8,12 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from lib import claims as lib_claims
 from lib import experiments, provenance
-from lib.prepare import STAGES
-from lib.report import markdown, plain
+from lib.report import markdown
 
-CLAIM_FIELDS = ("claim", "where", "experiment", "statistic", "predicted", "measured", "interval", "verdict")
 DRAWN = re.compile(r'/ "(figure-[\w-]+)"')  # in a cell's code: the figure that it saves
 LONG = 12  # lines of code: more are folded
-AGREES = "agrees?"  # the last column of a notebook's closing table
 
 
 @dataclass
@@ -119,8 +117,7 @@ def experiment(name: str, folder: Path, captions: Captions, playable: bool) -> t
     figures = [path for path in folder.rglob("figure-*.png") if path.parent in (folder, folder / "figures")]
     if figures:
         parts.append("## Figures\n")
-    verdicts = _verdicts(folder / "notebooks")
-    unmeasured = {provenance.stage_of(stem) for stem, table in verdicts if _nothing_measured(table)}
+    unmeasured = {path.stem for path in (folder / "verdicts").glob("*.json") if not _measured(path)}
     for path in sorted(figures, key=lambda path: natural(path.stem)):
         stage = provenance.maker_of(str(path.relative_to(folder)))
         if stage in unmeasured:
@@ -129,9 +126,9 @@ def experiment(name: str, folder: Path, captions: Captions, playable: bool) -> t
         caption, alt = captions.of(path.stem)
         parts.append(f":::{{figure}} {name}/{path.name}\n:alt: {alt}\n\n{caption}\n:::\n")
         parts.append(provenance.note(name, stage, path) + "\n")
-    if verdicts:
-        parts.append("## The paper says / we measured / agrees?\n")
-        parts += [f"From `{stem}`:\n\n{table}\n" for stem, table in verdicts]
+    if (folder / "claims.json").exists():
+        parts.append("## The paper says / we measured / verdict\n")
+        parts.append(claims({name: folder / "claims.json"}) + "\n")
     if playable:
         parts.append("## Disentangle by hand\n\n" + place("disentangle", [name], "../_static") + "\n")
         parts.append("## Switch players off\n\n" + place("players", [name], "../_static") + "\n")
@@ -143,31 +140,24 @@ def experiment(name: str, folder: Path, captions: Captions, playable: bool) -> t
 
 
 def claims(files: dict[str, Path]) -> str:
-    """The claims of all experiments as one table. Raises ValueError for a row without one of the fields."""
+    """The claims of experiments as one table, each claim said once. Raises ValueError for a file of other rows."""
     rows = []
     for name, path in files.items():
-        for number, row in enumerate(json.loads(path.read_text(encoding="utf-8")) if path.exists() else []):
-            absent = [key for key in CLAIM_FIELDS if key not in row]
-            if absent:
-                raise ValueError(f"{name}/claims.json, row {number}: {', '.join(absent)} missing")
-            rows.append(row)
+        try:
+            rows += lib_claims.read(path) if path.exists() else []
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"{name}/claims.json has rows that are no claims: {error}") from None
     if not rows:
         return "*No experiment has a table of claims yet (`results/<experiment>/claims.json`).*"
-    order = list(dict.fromkeys((row["claim"], row["where"]) for row in rows))  # of 7_claims, which is the paper's
-    rows.sort(key=lambda row: order.index((row["claim"], row["where"])))
+    order = list(dict.fromkeys((row.claim, row.where) for row in rows))  # of 7_claims, which is the paper's
     cells, said = [], ()
-    for row in rows:
-        about = tuple(row[key] for key in ("claim", "where", "predicted", "statistic"))
+    for row in sorted(rows, key=lambda row: order.index((row.claim, row.where))):
+        about = (row.claim, row.where, row.predicted, row.statistic)
         claim, where, *sought = about if about != said else ("",) * 4  # said once for all experiments
-        experiment = f"[{row['experiment']}](experiments/{row['experiment']}.md)"
-        found = (
-            _verdict(str(row["verdict"])),
-            "" if row["measured"] is None else plain(row["measured"], 3),
-            _interval(row["interval"]),
-        )
-        cells.append((claim, where, experiment, *found, *sought))
+        experiment = f"[{row.experiment}](experiments/{row.experiment}.md)" if len(files) > 1 else row.experiment
+        cells.append((claim, where, experiment, _verdict(row.verdict), row.figures, row.note, *sought))
         said = about
-    header = ["claim", "where", "experiment", "verdict", "measured", "interval", "the paper", "statistic"]
+    header = ["claim", "where", "experiment", "verdict", "measured, 90 % interval", "note", "the paper", "statistic"]
     return "{.claims}\n" + markdown(header, cells)
 
 
@@ -182,32 +172,13 @@ def _metrics(metrics: dict) -> str:
     return "\n".join(parts)
 
 
-def _verdicts(folder: Path) -> list[tuple[str, str]]:
-    """(notebook, table) for each notebook that closes with a table of what agrees."""
-    tables = []
-    for stem in STAGES:
-        path = folder / f"{stem}.ipynb"
-        if path.exists():
-            cells = nbformat.read(path, as_version=4).cells
-            data = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
-            shown = [bundle["text/markdown"] for bundle in data if "text/markdown" in bundle]
-            if shown and AGREES in shown[-1].partition("\n")[0] and shown[-1].strip().count("\n") > 1:  # has rows
-                tables.append((stem, shown[-1]))
-    return tables
-
-
-def _nothing_measured(table: str) -> bool:
-    """Whether "not measured" is the answer in every row of a closing table."""
-    answers = [line.rstrip(" |").rpartition("| ")[2] for line in table.strip().splitlines()[2:]]
-    return set(answers) == {"not measured"}
-
-
-def _interval(ends: list | None) -> str:
-    return "" if ends is None else f"{plain(ends[0], 3)} to {plain(ends[1], 3)}"
+def _measured(path: Path) -> bool:
+    """Whether any claim of a file of verdicts was measured."""
+    return any(row.measured is not None for row in lib_claims.read(path))
 
 
 def _verdict(verdict: str) -> str:
-    return f"[{verdict}]{{.verdict .verdict-{verdict.lower().replace(' ', '-')}}}"
+    return f"[{lib_claims.MARKS[verdict]} {verdict}]{{.verdict .verdict-{verdict.lower().replace(' ', '-')}}}"
 
 
 def natural(text: str) -> list:

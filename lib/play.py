@@ -22,11 +22,13 @@ from torch import Tensor
 from lib import strengths, tables
 from lib.disentangle import disentangle
 from lib.experiments import ROOT, Experiment
-from lib.sparsest import sparsest
+from lib.extraction import interactions
 from lib.subsets import player_count
+from lib.theory import decay
 
 VIEWS = ROOT / "book" / "play"
 SCRIPTS = ("theory", "dom", "disentangle", "players")  # in the order that they need each other
+DELTAS = (-5, 1, 97)  # powers of ten of the least and the greatest δ of the grid, and how many there are
 SAMPLES = 8  # shown with their players; values.nc has the images of as many
 
 
@@ -61,34 +63,36 @@ def disentangle_fields(
 ) -> dict:
     """Eq. 6 to 9 over the strengths of each condition: I_AND, I_OR of the same samples, and τ, in log-odds.
 
-    `reference` names the condition whose interactions are the I* of the decay (None: each its own). The view
-    starts at the last condition and at its least-squares split, which is found here by `disentangle`, on the numbers
-    as they are packed. Raises ValueError for an unknown reference, and as `normaliser` and `disentangle` do.
+    `reference` names the condition whose interactions are the I* of the decay (None: each its own). The view has A and
+    the decay with γ = 1 on a grid of δ, between which it interpolates: means over all samples, and far smaller than
+    their tables. It starts at the last condition and at its least-squares split, which is found here. Raises
+    ValueError for an unknown reference, and as `normaliser` and `disentangle` do.
     """
     names = list(conditions)
     if reference is not None and reference not in names:
         raise ValueError(f"reference is {reference!r}; allowed: {', '.join(names)}, or None")
-    packed = {name: tuple(_rounded(table, precision) for table in pair) for name, pair in conditions.items()}
-    z = {name: float(strengths.normaliser(*pair, tau[name])) for name, pair in packed.items()}
-    rows = []
-    for name, pair in packed.items():
+    z = {name: float(strengths.normaliser(*pair, tau[name])) for name, pair in conditions.items()}
+    deltas = torch.logspace(*DELTAS, dtype=torch.float64)
+    rows, strength, decays = [], [], []
+    for name, pair in conditions.items():
         own = reference or name
-        fit = disentangle(
-            strengths.by_order(*pair, tau[name]) / z[name],
-            *(table / z[own] for table in packed[own]),
-            alpha_range=alpha_range,
-            delta_range=(delta_min, 10.0),
-        )
+        of_samples = strengths.by_order(*pair, tau[name]) / z[name]
+        shared = [table / z[own] for table in conditions[own]]
+        fit = disentangle(of_samples, *shared, alpha_range=alpha_range, delta_range=(delta_min, 10.0))
         best = {field: getattr(fit, field) for field in ("alpha", "beta", "delta", "gamma")}
-        rows.append({"name": name, "tau": tau[name], "z": z[name], "reference": names.index(own), "fit": best})
-    samples, subsets = packed[names[0]][0].shape
+        rows.append({"name": name, "tau": tau[name], "z": z[name], "fit": best})
+        strength.append(of_samples.mean(0))
+        decays.append(torch.stack([decay(*shared, float(delta), 1.0).mean(0) for delta in deltas]))
+    samples, subsets = conditions[names[0]][0].shape
     return {
         "n": subsets.bit_length() - 1,
         "samples": samples,
         "conditions": rows,
         "condition": len(rows) - 1,
         **rows[-1]["fit"],
-        "tables": _pack([torch.stack(pair) for pair in packed.values()], precision),
+        "deltas": [float(deltas[0]), float(deltas[-1]), len(deltas)],
+        "strength": _pack(strength, precision),
+        "decays": _pack(decays, precision),
     }
 
 
@@ -126,30 +130,25 @@ def players_fields(
     }
 
 
-def of_experiment(
-    results: Path, setting: Experiment, samples: int | None = None, precision: type = np.float64
-) -> dict[str, dict]:
+def of_experiment(results: Path, setting: Experiment, precision: type = np.float64) -> dict[str, dict]:
     """The fields of both views for an experiment, from values.nc in its folder of results, and interactions.nc.
 
-    Interactions are solved anew from the value tables where interactions.nc is not there. At most `samples`
-    samples are taken; τ and ζ are those of all. Raises FileNotFoundError if values.nc is not there.
+    Interactions are solved anew from the value tables where interactions.nc is not there. Strengths are of all samples;
+    a few are shown with their players. Raises FileNotFoundError if values.nc is not there.
     """
     measured = tables.read(results / "values.nc")
     names = [str(name) for name in measured.timepoint.values]
     values = {name: torch.from_numpy(measured["values"].sel(timepoint=name).values) for name in names}
     tau = {name: float(strengths.threshold(table, setting.tau)) for name, table in values.items()}
-    zeta = {name: float(strengths.threshold(table, setting.zeta)) for name, table in values.items()}
-    values = {name: table[:samples] for name, table in values.items()}
     if (results / "interactions.nc").exists():
-        found = tables.read(results / "interactions.nc").isel(sample=slice(samples))
-        pairs = {
-            name: tuple(torch.from_numpy(found[kind].sel(timepoint=name).values) for kind in ("i_and", "i_or"))
-            for name in names
-        }
+        found = tables.read(results / "interactions.nc")
     else:
-        solved = {name: sparsest(table, zeta[name], setting.gap) for name, table in values.items()}
-        pairs = {name: (result.i_and, result.i_or) for name, result in solved.items()}
-    shown = [_sample(measured, k) for k in range(min(SAMPLES, len(values[names[0]])))]
+        found = interactions(measured["values"], setting.tau, setting.zeta, setting.gap, ties=setting.ties)
+    pairs = {
+        name: tuple(torch.from_numpy(found[kind].sel(timepoint=name).values) for kind in ("i_and", "i_or"))
+        for name in names
+    }
+    shown = [_sample(measured, k) for k in range(min(SAMPLES, measured.sizes["sample"]))]
     few = slice(len(shown))
     return {
         "disentangle": disentangle_fields(
@@ -192,10 +191,6 @@ def _sample(measured: xr.Dataset, k: int) -> Sample:
     drawn = "image" in measured and k < measured.sizes["image_sample"]
     image = picture(measured["image"].isel(image_sample=k).values) if drawn else None
     return Sample(name, image=image, patches=at["patch"].values.tolist())
-
-
-def _rounded(table: Tensor, precision: type) -> Tensor:
-    return torch.from_numpy(table.cpu().numpy().astype(precision).astype(np.float64))
 
 
 def _pack(arrays: list[Tensor], precision: type) -> bytes:

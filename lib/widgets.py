@@ -20,7 +20,6 @@ class _View(anywidget.AnyWidget):
     n = traitlets.Int().tag(sync=True)
     conditions = traitlets.List().tag(sync=True)
     condition = traitlets.Int().tag(sync=True)  # index of the one shown
-    tables = traitlets.Bytes().tag(sync=True)
 
 
 class Disentangle(_View):
@@ -28,6 +27,9 @@ class Disentangle(_View):
 
     _esm = f"{play.script()}\nexport default {{ render: renderDisentangle }};\n"
     samples = traitlets.Int().tag(sync=True)
+    deltas = traitlets.List().tag(sync=True)
+    strength = traitlets.Bytes().tag(sync=True)
+    decays = traitlets.Bytes().tag(sync=True)
     alpha = traitlets.Float().tag(sync=True)
     beta = traitlets.Float().tag(sync=True)
     delta = traitlets.Float().tag(sync=True)
@@ -40,6 +42,7 @@ class Players(_View):
     _esm = f"{play.script()}\nexport default {{ render: renderPlayers }};\n"
     grid = traitlets.Int(allow_none=True).tag(sync=True)
     samples = traitlets.List().tag(sync=True)
+    tables = traitlets.Bytes().tag(sync=True)
     values = traitlets.Bytes().tag(sync=True)
     sample = traitlets.Int().tag(sync=True)  # index of the one shown
     present = traitlets.Int().tag(sync=True)

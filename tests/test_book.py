@@ -17,7 +17,7 @@ from py_mini_racer import MiniRacer
 from small_book import IMAGES, SAMPLES, WORDS, N, make_values
 from sphinx.errors import ExtensionError
 
-from lib import book, disentangle, pages, play, provenance, strengths, subsets, tables, theory, typeset
+from lib import book, claims, disentangle, pages, play, provenance, strengths, subsets, tables, theory, typeset
 from lib.experiments import ROOT
 
 
@@ -113,25 +113,30 @@ def test_every_figure_that_ships_has_a_caption():
     assert captions.missing == []
 
 
-def test_what_an_experiment_has_not_measured_is_not_pictured():
-    captions = pages.Captions({"notebooks": {}, "figures": {}})
-    for name, pictured in (("sst2-minilm-1000", False), ("digits-vgg", True)):  # the former has no pairs of samples
-        page, files = pages.experiment(name, ROOT / "results" / name, captions, playable=False)
-        assert ("figure-6" in [path.stem for path in files]) == pictured == ("figure-6.png" in page)
-        assert "not measured" in page or pictured
-        assert ("From `3_inject`" in page) == pictured  # nor any noise injected, so that its table has no rows
+@pytest.mark.parametrize("value", [None, -0.9])
+def test_what_an_experiment_has_not_measured_is_not_pictured(tmp_path, value):
+    captions = pages.Captions({"notebooks": {}, "figures": {"figure-6": {"caption": "Claim 1.", "alt": "Curves."}}})
+    (tmp_path / "figure-6.png").write_bytes(b"a picture")
+    (tmp_path / "verdicts").mkdir()
+    rows = [claims.judged("similarity", IMAGES, value)]
+    claims.write(rows, tmp_path / "verdicts" / "generalisation.json")
+    claims.write(rows, tmp_path / "claims.json")
+    page, files = pages.experiment(IMAGES, tmp_path, captions, playable=False)
+    pictured = value is not None
+    assert ("figure-6" in [path.stem for path in files]) == pictured == ("figure-6.png" in page)
+    assert ("not measured" in page) != pictured and ("−0.9" in page) == pictured
 
 
 def test_claims_are_one_table_in_the_papers_order(small_book, parsed):
     text = parsed[small_book / "claims.html"].text
     assert text.index("Fig. 4") < text.index("Fig. 10")
-    assert "0.1 to 0.4" in text and "does not hold" in text
+    assert "0.25 [0.1, 0.4]" in text and "does not hold" in text
     assert "grows | a lot" in text
 
 
 def test_a_claim_without_a_field_is_refused_by_name(tmp_path):
-    (tmp_path / "claims.json").write_text('[{"claim": "it grows"}]')
-    with pytest.raises(ValueError, match="row 0: where, experiment"):
+    (tmp_path / "claims.json").write_text('[{"claim": "it grows", "interval": null}]')
+    with pytest.raises(ValueError, match="digits-vgg/claims.json has rows that are no claims: .*where"):
         pages.claims({"digits-vgg": tmp_path / "claims.json"})
     assert "No experiment" in pages.claims({"digits-vgg": tmp_path / "absent.json"})
 
@@ -154,8 +159,8 @@ def test_a_figure_is_traced_to_its_stage_and_all_parameters_behind_it():
     assert provenance.maker_of("values.nc") == "extract"
     assert provenance.maker_of("unheard-of.png") == ""
     assert provenance.redrawing("why_exact", IMAGES) == f'make redraw OF={IMAGES} NOTEBOOKS="why_exact"'
-    # checkpoints are in no clone
-    assert provenance.redrawing("inject", IMAGES) == f'make redraw OF={IMAGES} NOTEBOOKS="1_train 3_inject"'
+    # its checkpoints ship
+    assert provenance.redrawing("inject", IMAGES) == f'make redraw OF={IMAGES} NOTEBOOKS="3_inject"'
     used = provenance.parameters_of("figures", IMAGES)
     assert "network = vgg4" in used and "zeta = 0.02" in used and "bootstrap = 200" in used
 
@@ -187,17 +192,21 @@ def test_the_browsers_spindle_is_libs(engine):
         torch.testing.assert_close(ours, theory.spindle(alpha, 0.7, N), rtol=1e-10, atol=1e-14)
 
 
-def test_the_browsers_decay_and_strengths_are_libs(engine):
+def test_the_browsers_decay_between_the_grid_is_libs(engine):
     draw = torch.Generator().manual_seed(3)
     pair = torch.randn(2, 3, 2**N, generator=draw, dtype=torch.float64)
     pair[..., 0] = 0
-    loaded = "tables.map(([a, o]) => mergeSingletons(Float64Array.from(a), Float64Array.from(o)))"
-    named = {"tables": pair.transpose(0, 1).tolist()}
-    for delta in (1e-3, 0.0123, 1.0):
-        ours = torch.tensor(ask(engine, f"unitDecay({loaded}, {delta}, 2.5, {N})", **named), dtype=torch.float64)
-        torch.testing.assert_close(ours, theory.decay(*pair, delta, 1.0).mean(0) / 2.5, rtol=1e-10, atol=1e-13)
-    ours = torch.tensor(ask(engine, f"measuredStrength({loaded}, 0.5, 2.5, {N})", **named), dtype=torch.float64)
-    torch.testing.assert_close(ours, strengths.by_order(*pair, 0.5).mean(0) / 2.5, rtol=1e-12, atol=1e-14)
+    fields = play.disentangle_fields({"A": tuple(pair)}, {"A": 0.5})
+    z = float(strengths.normaliser(*pair, 0.5))
+    bars = torch.frombuffer(bytearray(fields["strength"]), dtype=torch.float64).view(2, N)
+    torch.testing.assert_close(bars, strengths.by_order(*pair, 0.5).mean(0) / z)
+    decays = np.frombuffer(fields["decays"]).tolist()
+    for delta in (1e-5, 1e-3, 0.0123, 1.0, 10.0):
+        asked = f"decayBetween(decays, deltas, {delta}, {N})"
+        ours = torch.tensor(ask(engine, asked, decays=decays, deltas=fields["deltas"]), dtype=torch.float64)
+        torch.testing.assert_close(
+            ours, theory.decay(*pair, delta, 1.0).mean(0) / z, rtol=1e-3, atol=1e-4
+        )  # A(m) has kinks in δ
 
 
 def test_the_browsers_logical_model_is_libs(engine):

@@ -60,20 +60,14 @@ function chart(title, n, reach, series, height) {
   return picture;
 }
 
-// model: n, samples, conditions [{name, tau, z, reference, fit: {alpha, beta, delta, gamma}}], tables (condition, AND/OR,
-// sample, subset), condition, alpha, beta, delta, gamma.
+// model: n, samples, conditions [{name, tau, z, fit: {alpha, beta, delta, gamma}}], strength (condition, sign, order), decays
+// with γ = 1 (condition, δ, sign, order), deltas [low, high, count], condition, alpha, beta, delta, gamma.
 function renderDisentangle({ model, el }) {
   const n = model.get("n"), conditions = model.get("conditions"), samples = model.get("samples");
-  const pairs = unpackPairs(model, conditions.length, samples, n);
-  const measured = conditions.map(({ tau, z }, c) => measuredStrength(pairs[c], tau, z, n));
-  let known = {}; // the decay with γ = 1 last computed
-  const decayAt = (condition, delta) => {
-    if (known.condition !== condition || known.delta !== delta) {
-      const { reference } = conditions[condition];
-      known = { condition, delta, unit: unitDecay(pairs[reference], delta, conditions[reference].z, n) };
-    }
-    return known.unit;
-  };
+  const deltas = model.get("deltas"), bars = unpack(model.get("strength"), conditions.length * 2 * n);
+  const measured = conditions.map((_, c) => [0, 1].map((sign) => bars.subarray((2 * c + sign) * n, (2 * c + sign + 1) * n)));
+  const size = deltas[2] * 2 * n, decays = unpack(model.get("decays"), conditions.length * size);
+  const decayAt = (condition, delta) => decayBetween(decays.subarray(condition * size, (condition + 1) * size), deltas, delta, n);
 
   const set = (values) => {
     for (const [name, value] of Object.entries(values)) model.set(name, value);

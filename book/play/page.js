@@ -33,7 +33,7 @@ async function start(place) {
   const { view, experiments, folder } = place.dataset, names = experiments.split(" ");
   const stage = make("div"), open = async (k) => {
     const fields = { ...(await load(names[k], folder))[view] };
-    for (const name of ["tables", "values"]) if (fields[name]) fields[name] = binary(fields[name]);
+    for (const name of ["tables", "values", "strength", "decays"]) if (fields[name]) fields[name] = binary(fields[name]);
     RENDER[view]({ model: new Model(fields), el: stage });
     place.dataset.ready = names[k];
   };

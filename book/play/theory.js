@@ -1,7 +1,5 @@
-// The theory in the browser: the same arithmetic as lib/subsets.py, lib/strengths.py and lib/theory.py.
+// The theory in the browser: the same arithmetic as lib/subsets.py and lib/theory.py.
 // A table is a Float64Array over the 2^n subsets; bit i of the index says that player i is in the subset.
-
-const EIGENVALUES = [(5 - Math.sqrt(17)) / 4, (5 + Math.sqrt(17)) / 4]; // of [[2, 1], [1, 1]] against diag(1, 2)
 
 function order(subset) {
   let count = 0;
@@ -21,33 +19,6 @@ function spindle(alpha, beta, n) {
   return curve;
 }
 
-// Multiplies a table by the n-fold Kronecker power of the 2×2 matrix [[a, b], [c, d]], in place.
-function eachPlayer([[a, b], [c, d]], table) {
-  for (let bit = 1; bit < table.length; bit *= 2) {
-    for (let without = 0; without < table.length; without++) {
-      if (without & bit) continue;
-      const x = table[without], y = table[without | bit];
-      table[without] = a * x + b * y;
-      table[without | bit] = c * x + d * y;
-    }
-  }
-}
-
-// Î(δ) = M(δ) I* (Theorem 2.3) in n·2^n steps; a new table.
-function shrink(table, delta) {
-  const modes = Float64Array.from(table);
-  const [low, high] = EIGENVALUES, n = Math.log2(table.length);
-  const vectors = [[1, 1], [low - 2, high - 2]], determinant = high - low;
-  eachPlayer([[(high - 2) / determinant, -1 / determinant], [(2 - low) / determinant, 1 / determinant]], modes);
-  const share = Array.from({ length: n + 1 }, (_, k) => {
-    const product = low ** (n - k) * high ** k;
-    return product / (product + table.length * delta);
-  });
-  for (let mode = 0; mode < modes.length; mode++) modes[mode] *= share[order(mode)];
-  eachPlayer(vectors, modes);
-  return modes;
-}
-
 // The same logical model with the OR interactions of order 1 moved into the AND table; two new tables.
 function mergeSingletons(and, or) {
   const merged = [Float64Array.from(and), Float64Array.from(or)];
@@ -58,35 +29,15 @@ function mergeSingletons(and, or) {
   return merged;
 }
 
-// Adds A(m),+ and A(m),− of two merged tables to strength = [[n], [n]] (Eq. 4); what is not above the threshold is left out.
-function addByOrder(tables, threshold, scale, strength) {
-  for (const table of tables) {
-    for (let subset = 1; subset < table.length; subset++) {
-      const effect = table[subset];
-      if (Math.abs(effect) > threshold) strength[effect > 0 ? 0 : 1][order(subset) - 1] += scale * Math.abs(effect);
-    }
-  }
-}
-
-function noStrength(n) {
-  return [new Float64Array(n), new Float64Array(n)];
-}
-
-// A(m)± as the mean over samples, in units of z. `pairs` are merged [AND, OR] tables, one pair a sample.
-function measuredStrength(pairs, tau, z, n) {
-  const strength = noStrength(n);
-  for (const pair of pairs) addByOrder(pair, tau, 1 / z / pairs.length, strength);
-  return strength;
-}
-
-// A_decay(m)± of Eq. 8 with γ = 1, as the mean over samples, in units of z.
-function unitDecay(pairs, delta, z, n) {
-  const strength = noStrength(n);
-  for (const pair of pairs) {
-    const shrunk = pair.map((table) => shrink(table, delta)); // its OR table has interactions of order 1 again
-    addByOrder(mergeSingletons(...shrunk), 0, 1 / z / pairs.length, strength);
-  }
-  return strength;
+// The decay with γ = 1 at any δ, from those on a grid of log δ: the cubic through the four grid points around it.
+// `decays` holds (deltas, 2, n) numbers; [low, high, count] are the ends of the grid and how many δ it has.
+function decayBetween(decays, [low, high, count], delta, n) {
+  const position = (Math.log(delta / low) / Math.log(high / low)) * (count - 1);
+  const first = Math.min(Math.max(Math.floor(position) - 1, 0), count - 4), x = position - first;
+  const weights = [
+    -(x - 1) * (x - 2) * (x - 3) / 6, x * (x - 2) * (x - 3) / 2, -x * (x - 1) * (x - 3) / 2, x * (x - 1) * (x - 2) / 6];
+  return [0, 1].map((sign) => Float64Array.from({ length: n }, (_, m) =>
+    weights.reduce((sum, weight, k) => sum + weight * decays[((first + k) * 2 + sign) * n + m], 0)));
 }
 
 const dot = (x, y) => x.reduce((sum, row, sign) => sum + row.reduce((part, value, m) => part + value * y[sign][m], 0), 0);
