@@ -212,7 +212,7 @@ def write(claims: Iterable[Claim], path: Path) -> None:
 def read(path: Path) -> list[Claim]:
     """What `write` wrote."""
     rows = json.loads(path.read_text(encoding="utf-8"))
-    return [Claim(**{**row, "interval": row["interval"] and tuple(row["interval"])}) for row in rows]
+    return [Claim(**{**row, "interval": row.get("interval") and tuple(row["interval"])}) for row in rows]
 
 
 def all_claims(folder: Path = ROOT / "results") -> list[Claim]:
