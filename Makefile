@@ -1,11 +1,11 @@
-# make figures | book | redraw | test | claims | paper | lab | bench: each does all its own set-up; only git, make and Python 3.11 or newer are needed.
+# make figures | book | test | claims | paper | lab | bench: each does all its own set-up; only git, make and Python 3.11 or newer are needed.
 PYTHON ?= python3
 UV := uv==0.13.9
 # Threads that spin while they wait are many times slower on a busy machine.
 export OMP_WAIT_POLICY := PASSIVE
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: figures book redraw test test-browser test-paper claims paper lab bench pin
+.PHONY: figures book test test-browser test-paper claims paper lab bench pin
 .DELETE_ON_ERROR:
 
 figures: .venv/ready
@@ -16,12 +16,6 @@ figures: .venv/ready
 book: .venv/ready-for-book # what the pipeline made, as a static site to be read
 	python -m lib.shipped
 	python -m lib.book
-
-redraw: .venv/ready # notebooks of one experiment anew, whether it is under `run` or not: make redraw OF=digits-vgg NOTEBOOKS="4_decompose 6_figures"
-	dvc pull data.dvc
-	python -m lib.shipped
-	python -m lib.prepare $(OF)
-	for notebook in $(NOTEBOOKS); do python -m lib.notebook run $$notebook $(OF) || exit; done
 
 test: .venv/ready-to-test
 	dvc pull data.dvc

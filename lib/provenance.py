@@ -40,36 +40,21 @@ def stage_of(notebook: str) -> str:
     return re.sub(r"^\d+_", "", notebook)
 
 
-def _outputs() -> Iterator[tuple[str, str, bool]]:
-    """(stage, path in an experiment's folder, whether DVC keeps it) for each output of the stages."""
+def _outputs() -> Iterator[tuple[str, str]]:
+    """(stage, path in an experiment's folder) for each output of the stages."""
     for name, stage in _pipeline().items():
         for out in chain.from_iterable(stage.get(kind, []) for kind in ("outs", "plots", "metrics")):
-            path, how = (out, {}) if isinstance(out, str) else next(iter(out.items()))
-            yield name, path.removeprefix(IN_FOLDER), how.get("cache", True)
+            yield name, (out if isinstance(out, str) else next(iter(out))).removeprefix(IN_FOLDER)
 
 
 def maker_of(file: str) -> str:
     """The stage that writes a file of an experiment's folder, by its path in there; "" if none does."""
-    return next((name for name, path, _ in _outputs() if file == path or file.startswith(f"{path}/")), "")
+    return next((name for name, path in _outputs() if file == path or file.startswith(f"{path}/")), "")
 
 
-def redrawing(stage: str, name: str) -> str:
-    """The command that runs a stage's notebook in a clone, after those whose results no clone brings along."""
-    absent = {path: maker for maker, path, kept in _outputs() if not kept and _is_ignored(f"results/{name}/{path}")}
-    stages = [stage]
-    for step in stages:  # grows as it goes
-        deps = {path.removeprefix(IN_FOLDER) for path in _pipeline().get(step, {}).get("deps", [])}
-        stages += sorted({absent[path] for path in deps & absent.keys()} - set(stages))
-    notebooks = [notebook for notebook in STAGES if stage_of(notebook) in stages]
-    return f'make redraw OF={name} NOTEBOOKS="{" ".join(notebooks)}"'
-
-
-@cache
-def _is_ignored(path: str) -> bool:
-    try:
-        return not subprocess.run(["git", "check-ignore", path, f"{path}/"], cwd=ROOT, capture_output=True).returncode
-    except OSError:  # no git
-        return False
+def redrawing(name: str) -> str:
+    """The command that brings results up to date in a clone, records them in dvc.lock and weaves notebooks."""
+    return f"make paper RUN={name}"
 
 
 @cache
@@ -98,7 +83,7 @@ def note(name: str | None, stage: str, path: Path) -> str:
         command = "make claims"
     else:
         rows = {"experiment": name, "parameters": _parameters(stage, name), "made by": f"stage {stage}@{name}"}
-        command = redrawing(stage, name)
+        command = redrawing(name)
     rows |= {"commit": commit_of(path), "redraw": command}
     code = {"commit", "redraw"}
     lines = "".join(

@@ -100,7 +100,7 @@ def test_figures_have_captions_texts_and_their_origin(small_book, parsed):
         assert figures and html.count('class="provenance"') == figures
         assert all(len(image.get("alt", "")) > 20 for image in parsed[small_book / name].images)
     html = (small_book / "chapters" / "5_disentangle.html").read_text(encoding="utf-8")
-    assert "make redraw OF=digits-vgg NOTEBOOKS=&quot;4_decompose 5_disentangle&quot;" in html
+    assert "make paper RUN=digits-vgg" in html
     assert "alpha_range = [0.5, 1.5]" in html and "epochs = 96" in html
 
 
@@ -158,9 +158,6 @@ def test_a_figure_is_traced_to_its_stage_and_all_parameters_behind_it():
     assert provenance.maker_of("figures/figure-2.png") == "figures"
     assert provenance.maker_of("values.nc") == "extract"
     assert provenance.maker_of("unheard-of.png") == ""
-    assert provenance.redrawing("why_exact", IMAGES) == f'make redraw OF={IMAGES} NOTEBOOKS="why_exact"'
-    # its checkpoints ship
-    assert provenance.redrawing("inject", IMAGES) == f'make redraw OF={IMAGES} NOTEBOOKS="3_inject"'
     used = provenance.parameters_of("figures", IMAGES)
     assert "network = vgg4" in used and "zeta = 0.02" in used and "bootstrap = 200" in used
 

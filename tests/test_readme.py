@@ -4,19 +4,30 @@ import re
 
 import torch
 
+from lib import networks
 from lib.experiments import ROOT
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
 
 
 def test_the_example_on_a_network_of_ones_own_runs_and_says_what_it_says(capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+    (code,) = [block for block in BLOCKS if "sparsest(" in block]
     names = {}
     torch.manual_seed(0)
     exec(code, names)
     assert "of the sparsest, proven" in capsys.readouterr().out
     torch.testing.assert_close(names["h"], names["values"] - names["found"].delta)
     assert names["values"].shape == (2**8,)
+
+
+def test_the_network_of_ones_own_goes_into_the_pipeline(tmp_path, monkeypatch):
+    (code,) = [block for block in BLOCKS if "def make(" in block]
+    (tmp_path / "of_the_readme.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    network = networks.build("of_the_readme:make", (1, 8, 8), 10, seed=0)
+    assert network(torch.rand(2, 1, 8, 8)).shape == (2, 10)
+    assert networks.cut_at(network, "pixels").stem(torch.rand(2, 1, 8, 8)).shape == (2, 1, 8, 8)
 
 
 def test_links_within_the_repository_lead_somewhere():

@@ -1,0 +1,74 @@
+"""What dvc.lock says is what the tree is: code and parameters, files in git, and tables in the store.
+
+An experiment whose tables were measured at an older commit names it in params.yaml.
+"""
+
+import hashlib
+import json
+import subprocess
+
+import pytest
+import yaml
+
+from lib import experiments, prepare
+from lib.experiments import ROOT
+
+STAGES = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+TRACKED = set(subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split("\n"))
+ROWS = [name for name in STAGES if not name.startswith("prepare@")]  # which writes down what the others depend on
+
+
+def md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def found(path: str) -> str | None:
+    """The hash that DVC gives a file or folder of the tree; None if git has no such thing."""
+    inside = sorted(name for name in TRACKED if name.startswith(f"{path}/"))
+    if inside:  # a folder is the list of its files
+        hashes = {name.removeprefix(f"{path}/"): md5((ROOT / name).read_bytes()) for name in inside}
+        listed = [{"md5": value, "relpath": name} for name, value in sorted(hashes.items())]
+        return f"{md5(json.dumps(listed, sort_keys=True).encode())}.dir"
+    return md5((ROOT / path).read_bytes()) if path in TRACKED else None
+
+
+def prepared(path: str) -> str:
+    """The hash of what `prepare` writes today for a stage."""
+    _, name, notebook = path.split("/")
+    written = prepare.prepare(name, experiments.load(name), notebook.removesuffix(".ipynb"))
+    return md5((json.dumps(written, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode())
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_row_of_the_lock_is_of_the_code_and_the_files_of_today(row):
+    stage, _, name = row.partition("@")
+    assert name in experiments.names(), f"{row}: params.yaml has no such experiment"
+    for entry in (*STAGES[row].get("deps", []), *STAGES[row].get("outs", [])):
+        path = entry["path"]
+        if path.startswith("build/"):
+            assert entry["md5"] == prepared(path), f"{row} was run on other code or parameters: dvc repro {row}"
+        elif found(path) is not None:
+            assert entry["md5"] == found(path), f"{row}: {path} is another file than the run read or wrote"
+
+
+def test_what_the_stages_hand_on_is_what_the_next_ones_read():
+    written = {out["path"]: (row, out["md5"]) for row in STAGES for out in STAGES[row].get("outs", [])}
+    for row in ROWS:
+        for dep in STAGES[row]["deps"]:
+            if dep["path"] in written and not dep["path"].startswith("build/"):
+                maker, expected = written[dep["path"]]
+                assert dep["md5"] == expected, f"{row} read another {dep['path']} than {maker} wrote last"
+
+
+def test_the_tables_that_ship_are_in_the_store():
+    for row in ROWS:
+        for out in STAGES[row].get("outs", []):
+            if out["path"].endswith("-values.nc") or out["path"].endswith("/values.nc"):
+                kept = ROOT / "store" / "files" / "md5" / out["md5"][:2] / out["md5"][2:]
+                assert kept.exists() and md5(kept.read_bytes()) == out["md5"], f"{row}: {out['path']} does not ship"
+
+
+def test_the_lock_and_the_pipeline_are_small():
+    """DVC reads and writes the whole lock at the end of every stage."""
+    assert (ROOT / "dvc.lock").stat().st_size <= 200_000
+    assert len((ROOT / "dvc.yaml").read_text(encoding="utf-8").splitlines()) <= 300
