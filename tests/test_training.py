@@ -219,3 +219,98 @@ def test_a_disk_that_is_full_leaves_no_partial_checkpoint(tmp_path, monkeypatch)
     with pytest.raises(OSError, match="No space left"):
         droppy(tmp_path)
     assert contents(tmp_path) == {}
+
+
+def trained(folder, precision="float32", noise=0.0):
+    data = datasets.load("digits", 32, 0.05, 0)
+    network = networks.build("vgg4", data.shape, 10, 0)
+    return training.train(
+        network, data, folder, epochs=4, batch_size=64, learning_rate=0.01, momentum=0.9, checkpoints=4, seed=0,
+        noise=noise, precision=precision, report=lambda line: None,
+    )  # fmt: skip
+
+
+def test_training_in_bfloat16_is_the_training_to_rounding(tmp_path, monkeypatch):
+    """Autocast keeps weights that it has shortened until its outermost context ends: every step has to see its own."""
+    monkeypatch.setattr(training, "has_bfloat16", lambda device: True)  # in software it is slow, not wrong
+    whole, short = trained(tmp_path / "a"), trained(tmp_path / "b", "bfloat16")
+    assert not whole.equals(short)
+    np.testing.assert_allclose(short["train_loss"], whole["train_loss"], rtol=0.15)
+    assert short["train_loss"].iloc[-1] < 0.9 * short["train_loss"].iloc[0]
+
+
+def test_without_bfloat16_in_hardware_the_training_is_in_float32_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "has_bfloat16", lambda device: False)
+    data = datasets.load("digits", 8, train_samples=64, test_samples=20)
+    lines, curves = [], []
+    for precision in ("float32", "bfloat16"):
+        network = networks.build("vgg4", data.shape, 10, 0)
+        curves.append(training.train(
+            network, data, tmp_path / precision, epochs=3, batch_size=32, learning_rate=0.01, momentum=0.9,
+            checkpoints=4, seed=0, precision=precision, report=lines.append,
+        ))  # fmt: skip
+    pd.testing.assert_frame_equal(*curves, check_exact=True)
+    assert "precision: this processor has no bfloat16 in hardware, so that the training is in float32" in lines
+
+
+def test_noise_on_the_training_samples_is_of_the_size_asked_for(tmp_path):
+    seen = []
+
+    class Watch(nn.Module):
+        def forward(self, x):
+            if self.training:
+                seen.append(x.detach().clone())
+            return x
+
+    data = datasets.load("digits", 8, train_samples=200, test_samples=20)
+    for folder in ("a", "b"):
+        torch.manual_seed(0)
+        network = Cut(Watch(), nn.Sequential(nn.Flatten(), nn.Linear(64, 10)))
+        training.train(
+            network, data, tmp_path / folder, epochs=3, batch_size=200, learning_rate=0.01, momentum=0.9, checkpoints=4,
+            seed=0, noise=0.3, report=lambda line: None,
+        )  # fmt: skip
+    clean = data.prepare(data.x_train)
+    for epoch, x in enumerate(seen[:3], 1):
+        order = torch.randperm(200, generator=training.generator(0, "order", epoch))
+        noise = x - clean[order]
+        assert noise.std().item() == pytest.approx(0.3, rel=0.02) and abs(noise.mean().item()) < 0.01
+    assert not torch.equal(seen[0] - clean[0], seen[1] - clean[0])
+    assert all(torch.equal(first, again) for first, again in zip(seen[:3], seen[3:], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"precision": "float16"}, "precision = 'float16'"),
+        ({"noise": -0.1}, "noise = -0.1"),
+        ({"noise": float("nan")}, "noise"),
+    ],
+)
+def test_wrong_settings_of_a_training_are_named(tmp_path, change, words):
+    data = datasets.load("digits", 8, train_samples=64, test_samples=20)
+    with pytest.raises(ValueError, match=words):
+        training.train(
+            networks.build("vgg4", data.shape, 10, 0), data, tmp_path, epochs=3, batch_size=32, learning_rate=0.01,
+            momentum=0.9, checkpoints=4, seed=0, **change,
+        )  # fmt: skip
+
+
+def test_a_finished_training_is_kept_while_nothing_it_depends_on_changes(tmp_path):
+    curves = droppy(tmp_path / "a")
+    once, lines = time.time_ns(), []
+    pd.testing.assert_frame_equal(droppy(tmp_path / "a", lines.append), curves, check_exact=True)
+    assert len(lines) == 4 and all(path.stat().st_mtime_ns < once for path in (tmp_path / "a").iterdir())
+    (tmp_path / "a" / "epoch-00002.pt").unlink()  # then it is not whole
+    droppy(tmp_path / "a")
+    assert (tmp_path / "a" / "epoch-00001.pt").stat().st_mtime_ns > once
+    first = contents(tmp_path / "a")
+    droppy(tmp_path / "a", seed=1)
+    assert contents(tmp_path / "a") != first
+
+
+def test_no_epochs_leave_the_network_as_it_is(tmp_path):
+    curves = droppy(tmp_path, epochs=0)
+    assert curves["epoch"].tolist() == [0]
+    assert sorted(contents(tmp_path)) == ["epoch-00000.pt", "finished.json"]
+    assert training.timepoints(curves, training.checkpoint_epochs(0, 4)) == {"A": 0, "B": 0, "C": 0, "D": 0}

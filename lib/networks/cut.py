@@ -64,7 +64,8 @@ def full_precision() -> Iterator[None]:
         for switch in switches:
             switch.fp32_precision = "ieee"
         backends.cudnn.benchmark, backends.cudnn.deterministic = False, True
-        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+        off = {"enabled": False, "cache_enabled": False}  # within a context the cache would keep weights as they were
+        with torch.autocast("cpu", **off), torch.autocast("cuda", **off):
             yield
     finally:
         backends.cudnn.benchmark, backends.cudnn.deterministic = cudnn
