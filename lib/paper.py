@@ -16,7 +16,7 @@ from . import experiments, networks
 from .devices import choose_device
 from .experiments import PARAMS, ROOT, Experiment
 from .networks import Cut
-from .training import checkpoint_epochs
+from .training import checkpoint_epochs, has_bfloat16
 
 # Samples to train and test on, classes, channels: those of the publishers, CUB's and GLUE's splits.
 SIZES = {
@@ -32,9 +32,12 @@ SOLVE = 0.1  # seconds a table on two CPU cores (`make bench`)
 
 
 def seconds(
-    network: Cut, shape: tuple[int, ...], classes: int, batch: int, device: torch.device
+    network: Cut, shape: tuple[int, ...], classes: int, batch: int, device: torch.device, short: bool = False
 ) -> tuple[float, float]:
-    """(training, forward): seconds a sample of a step of SGD and of a forward pass of the head, the better of two."""
+    """(training, forward): seconds a sample of a step of SGD and of a forward pass of the head, the better of two.
+
+    `short`: the step is in bfloat16.
+    """
     text = len(shape) == 1
     x = torch.randint(1000, 2000, (batch, *shape)) if text else torch.rand(batch, *shape)
     x, y = x.to(device), torch.randint(classes, (batch,), device=device)
@@ -42,7 +45,9 @@ def seconds(
 
     def step() -> None:
         optimiser.zero_grad()
-        cross_entropy(network(x), y).backward()
+        with torch.autocast(device.type, torch.bfloat16, enabled=short):
+            logits = network(x)
+        cross_entropy(logits.float(), y).backward()
         optimiser.step()
 
     def forward() -> None:
@@ -62,10 +67,12 @@ def minutes(own: Experiment, device: torch.device) -> dict[str, float]:
     weights = "scratch"  # as fast as published ones
     network = networks.build(own.network, shape, classes, own.seed, weights).to(device)
     batch = 2 if own.side and own.side > 64 and device.type == "cpu" else 16
-    step, forward = seconds(network, shape, classes, batch, device)
+    short = own.precision == "bfloat16" and has_bfloat16(device)
+    step, forward = seconds(network, shape, classes, batch, device, short)
     levels = 4 + len(own.parameter_noise) + len(own.input_noise)
     checkpoints = len(checkpoint_epochs(own.epochs, own.checkpoints))
     count = levels * own.samples + checkpoints * own.checkpoint_samples + 2 * 10 * own.category_samples
+    count += 4 * own.reset_samples * (own.label_noise > 0)  # B and D, wrong labels and right ones
     passes = count * 2**own.players + own.nested_samples * 2**own.nested_players
     return {
         "train": own.epochs * (train * step + (min(train, 10_000) + test) * forward) / 60,
@@ -93,7 +100,7 @@ def estimate() -> None:
         own = experiments.load(name)
         if own.dataset in SIZES:
             rows.append((name, minutes(own, device)))
-    print(f"minutes on this machine ({device}), from a few steps of each network; training in full precision\n")
+    print(f"minutes on this machine ({device}), from a few steps of each network\n")
     print(f"{'experiment':28}{'train':>10}{'tables':>10}{'solve':>10}{'all':>10}")
     for name, parts in rows:
         cells = "".join(f"{part:10,.0f}" for part in (*parts.values(), sum(parts.values())))

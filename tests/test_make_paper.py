@@ -16,12 +16,12 @@ def test_minutes_are_the_counts_times_the_seconds(monkeypatch):
     monkeypatch.setattr(paper, "seconds", lambda *_: (0.06, 0.006))
     changes = {
         "train_samples": 1000, "test_samples": 500, "epochs": 10, "checkpoints": 4, "samples": 5, "players": 6,
-        "checkpoint_samples": 2, "category_samples": 1, "nested_samples": 3, "nested_players": 8,
+        "checkpoint_samples": 2, "category_samples": 1, "reset_samples": 2, "nested_samples": 3, "nested_players": 8,
         "parameter_noise": [1, 2], "input_noise": [3],
     }  # fmt: skip
     parts = paper.minutes(experiments.load("mnist-lenet", changes), torch.device("cpu"))
     assert parts["train"] == pytest.approx(10 * (1000 * 0.06 + 1500 * 0.006) / 60)
-    tables = 7 * 5 + 4 * 2 + 20  # A–D and three levels of noise; four checkpoints; ten categories, train and test
+    tables = 7 * 5 + 4 * 2 + 20 + 4 * 2  # A–D and three levels of noise; checkpoints; ten categories; wrong labels
     assert parts["tables"] == pytest.approx((tables * 64 + 3 * 256) * 0.006 / 60)
     assert parts["solve"] == pytest.approx(tables * paper.SOLVE / 60)
 
