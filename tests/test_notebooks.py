@@ -6,10 +6,12 @@ import subprocess
 import sys
 
 import nbformat
+import numpy as np
 import pytest
+import torch
 import xarray as xr
 
-from lib import notebook, prepare, training
+from lib import datasets, networks, notebook, players, prepare, training
 from lib.experiments import ROOT
 
 SMALL = {
@@ -97,6 +99,32 @@ def test_a_second_run_changes_no_byte(runs):
     first, second = (contents(results) for results in runs)
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_a_network_of_ones_own_is_measured_as_it_is(sources, tmp_path, monkeypatch):
+    """`network: module:function` with `epochs: 0`, masked by the mean colour."""
+    (tmp_path / "nets_of_mine.py").write_text(
+        "from torch import nn\n\n\ndef make(shape, classes):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(shape[1] ** 2, 8), nn.ReLU(), nn.Linear(8, classes))\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    own = {"network": "nets_of_mine:make", "epochs": 0, "side": 16, "baseline": "mean"}
+    for name in ("1_train", "2_extract"):
+        prepare.write(prepare.code_of(sources[name]), tmp_path / f"{name}.ipynb")
+        parameters = {"experiment": "digits-vgg", "overrides": SMALL | own, "folder": str(tmp_path)}
+        notebook.run(tmp_path / f"{name}.ipynb", tmp_path / "digits-vgg" / "run" / f"{name}.ipynb", parameters)
+    measured = xr.load_dataset(tmp_path / "digits-vgg" / "values.nc")
+    assert (measured["values"] == measured["values"][0]).all(), "A to D are one network"
+    assert measured["values"].shape == (4, 3, 32) and float(abs(measured["values"]).max()) > 0
+    monkeypatch.syspath_prepend(tmp_path)
+    data = datasets.load("digits", 16)
+    network, chosen = networks.build("nets_of_mine:make", data.shape, 10, 0), measured.sample.values.tolist()
+    x, y = data.prepare(data.x_test[chosen]), data.y_test[chosen]
+    shown = players.patch_regions(torch.from_numpy(measured.patch.values), (16, 16)).any(1)[:, None]
+    mean = players.mean_features(network, data, data.x_train)
+    with torch.no_grad():
+        ends = torch.stack([players.log_odds(network(inputs), y) for inputs in (torch.where(shown, mean, x), x)], 1)
+    np.testing.assert_allclose(measured["values"][0][:, [0, -1]], ends, atol=1e-4)
 
 
 def test_noise_that_was_not_injected_is_not_drawn(runs, sources, tmp_path):
