@@ -1,9 +1,12 @@
 """Training: SGD with checkpoints on a logarithmic grid, curves of loss and accuracy, and the timepoints A–D."""
 
+import contextlib
 import hashlib
+import inspect
 import json
 import os
 import pickle
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -219,16 +222,27 @@ def _finished(folder: Path, run: str) -> list[tuple] | None:
 def _fingerprint(network: Cut, data: Data, *settings: object) -> str:
     """A hash of all that a training depends on: the network at its start, data, settings, the code here and torch.
 
-    The network is its weights, and its outputs on a few samples, for what its layers do is not in its weights.
+    The network is its weights, how its layers print themselves and what they are, and its outputs on a few samples.
     """
     code = stripped(Path(__file__).read_text(encoding="utf-8"))
-    digest = hashlib.sha256(repr((settings, torch.__version__, data.side, code)).encode())
+    digest = hashlib.sha256(repr((settings, torch.__version__, data.side, code, _layers(network))).encode())
     with torch.no_grad(), evaluating(network):
         few = network(data.prepare(data.x_train[:4].to(next(network.parameters()).device))).double()
     digest.update(repr([f"{output:.3g}" for output in few.flatten().tolist()]).encode())
     for tensor in (data.x_train, data.y_train, data.x_test, data.y_test, *network.state_dict().values()):
         digest.update(tensor.detach().cpu().contiguous().numpy())
     return digest.hexdigest()
+
+
+def _layers(network: Cut) -> tuple[str, list[str]]:
+    """What is not in the weights: the layers as they print themselves, and the code of those that are of no library."""
+    kinds = {type(module) for module in network.modules()}
+    own = [kind for kind in kinds if kind.__module__.split(".")[0] not in ("torch", "torchvision", "transformers")]
+    sources = []
+    for kind in own:
+        with contextlib.suppress(OSError):  # typed at a prompt: then it has no file
+            sources.append(stripped(textwrap.dedent(inspect.getsource(kind))))
+    return repr(network), sorted(sources)
 
 
 def checkpoint_path(folder: Path, epoch: int) -> Path:

@@ -1,5 +1,6 @@
 """Training: the grid of checkpoints, the same bytes again, and timepoints on curves drawn by hand."""
 
+import importlib
 import signal
 import subprocess
 import sys
@@ -314,3 +315,28 @@ def test_no_epochs_leave_the_network_as_it_is(tmp_path):
     assert curves["epoch"].tolist() == [0]
     assert sorted(contents(tmp_path)) == ["epoch-00000.pt", "finished.json"]
     assert training.timepoints(curves, training.checkpoint_epochs(0, 4)) == {"A": 0, "B": 0, "C": 0, "D": 0}
+
+
+@pytest.mark.parametrize("change", ["layer", "code"])
+def test_a_network_that_differs_in_training_alone_is_trained_anew(tmp_path, monkeypatch, change):
+    """Dropout of another share, or a layer of other code, is in no weight and in no output of an evaluation."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def train(dropout, doubled):
+        module = f"layers_{doubled.replace('.', '_')}"
+        (tmp_path / f"{module}.py").write_text(
+            "from torch import nn\n\n\nclass Own(nn.Module):\n    def forward(self, x):\n"
+            f"        return {doubled} * x if self.training else x\n"
+        )
+        data = datasets.load("digits", 8, train_samples=64, test_samples=20)
+        torch.manual_seed(0)
+        own = importlib.import_module(module).Own()
+        network = Cut(own, nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(64, 10)))
+        return training.train(
+            network, data, tmp_path / "run", epochs=3, batch_size=32, learning_rate=0.05, momentum=0.9, checkpoints=4,
+            seed=0, report=lambda line: None,
+        )  # fmt: skip
+
+    first = train(0.1, "1.0")
+    assert train(0.1, "1.0").equals(first)
+    assert not (train(0.5, "1.0") if change == "layer" else train(0.1, "2.0")).equals(first)
