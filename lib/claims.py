@@ -6,14 +6,13 @@ A notebook that measures a claim judges it, once (`judged`), and writes its rows
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from IPython.display import Markdown
 
-from . import report
 from .experiments import ROOT
 from .files import whole
 from .resampling import interval
@@ -36,7 +35,7 @@ class Rule:
 
     @property
     def predicted(self) -> str:
-        return f"at {'most' if self.at_most else 'least'} {report.plain(round(self.holds, 6))}"
+        return with_minus(f"at {'most' if self.at_most else 'least'} {self.holds:.6g}")
 
 
 DECAY = {"holds": -0.8, "weakly": 0, "at_most": True, "nothing": 0}
@@ -120,7 +119,12 @@ class Claim:
     def figures(self) -> str:
         """The measured value and its interval in words, "" if there is none."""
         ends = f" [{self.interval[0]:.3g}, {self.interval[1]:.3g}]" if self.interval else ""
-        return "" if self.measured is None else f"{self.measured:.3g}{ends}".replace("-", "−")
+        return "" if self.measured is None else with_minus(f"{self.measured:.3g}{ends}")
+
+
+def with_minus(text: str) -> str:
+    """Numbers below 0 with a true minus; hyphens stay."""
+    return re.sub(r"(?<![\w])-(?=[\d.])", "−", text)
 
 
 def judged(
@@ -142,7 +146,7 @@ def judged(
     verdict = judge(value, ends, rule.holds, rule.weakly, rule.at_most, rule.nothing)
     told = [text.format(**words) for text in (rule.claim, rule.where, rule.statistic)]
     value = None if value is None else float(value)
-    return Claim(key, told[0], told[1], experiment, told[2], rule.predicted, value, ends, verdict, note)
+    return Claim(key, told[0], told[1], experiment, told[2], rule.predicted, value, ends, verdict, with_minus(note))
 
 
 def judge(
@@ -190,16 +194,6 @@ def resampled(
         raise ValueError("samples has none; allowed: one or more")
     ends = interval(lambda drawn: statistic(samples[drawn].mean(0)), len(samples), resamples, seed)
     return float(statistic(samples.mean(0))), None if ends is None else tuple(ends.tolist())
-
-
-def table(rows: Iterable[Claim]) -> Markdown:
-    """The rows as a notebook closes with them."""
-    cells = [
-        (f"{row.claim} ({row.where})", row.statistic, row.predicted, row.figures, f"{MARKS[row.verdict]} {row.verdict}")
-        + (row.note,)
-        for row in rows
-    ]
-    return report.table(["the paper says", "statistic", "predicted", "we measured", "verdict", "note"], cells)
 
 
 def write(claims: Iterable[Claim], path: Path) -> None:

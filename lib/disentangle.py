@@ -1,6 +1,6 @@
-"""Fitting the theory to measured strengths: the spindle alone, and decay plus spindle with its uncertainty.
+"""Fitting the theory to measured strengths: decay plus spindle, with the split's uncertainty.
 
-β and γ enter both fits linearly and have a closed form, so only α and δ are searched: on a grid over their
+β and γ enter the fit linearly and have a closed form, so only α and δ are searched: on a grid over their
 whole range, then around the best point of it, ever finer. The search is global up to the grid's resolution
 and deterministic.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import torch
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 from torch import Tensor
 
 from lib.theory import decay, spindle
@@ -18,19 +18,6 @@ from lib.theory import decay, spindle
 ALPHAS = 97  # grid points over the range of α
 DELTAS_PER_DECADE = 16
 ROUNDS = 8  # of refinement, each four times finer than the one before
-
-
-@dataclass(frozen=True, eq=False)
-class SpindleFit:
-    """Eq. 6 fitted to strengths; α is dimensionless, β, curve and residual are in the strengths' units."""
-
-    alpha: Float64[Tensor, "*batch"]
-    beta: Float64[Tensor, "*batch"]
-    curve: Float64[Tensor, "*batch 2 n"]
-    residual: Float64[Tensor, "*batch 2 n"]  # strength − curve
-    r_squared: Float64[Tensor, "*batch"]  # 1 − Σ residual² / Σ (strength − its mean over m and signs)²
-    relative_error: Float64[Tensor, "*batch"]  # ‖residual‖₂ / ‖strength‖₂
-    on_edge: Bool[Tensor, "*batch"]  # α at an end of its range, which then decided it, not the data
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,31 +82,6 @@ class Disentangled:
     diagnostics: Diagnostics
 
 
-def fit_spindle(strength: Float64[Tensor, "*batch 2 n"], alpha_range: tuple[float, float] | None = None) -> SpindleFit:
-    """Least squares of Eq. 6 over α and β ≥ 0, one curve for both signs, every batch entry on its own.
-
-    Choice: unless told otherwise α lies in [3/n, 2 − 1/n], where the curve rises to a mode among the orders
-    1…n and falls again (n ≥ 3). Strengths that are all 0 are fitted by β = 0, with R² = 1 and α at an edge.
-
-    Raises ValueError for strengths that are negative, not finite or not (…, 2, n), and for a bad range.
-    """
-    _check_strength(strength)
-    n = strength.shape[-1]
-    alpha_range = _check_alpha_range(alpha_range, n)
-    alpha, beta, _, _ = _fit_alpha(strength, torch.zeros_like(strength), alpha_range)
-    curve = spindle(alpha, beta, n)[..., None, :].expand(strength.shape)
-    residual, spread = strength - curve, strength - strength.mean((-2, -1), keepdim=True)
-    return SpindleFit(
-        alpha=alpha,
-        beta=beta,
-        curve=curve,
-        residual=residual,
-        r_squared=1 - _ratio(_dot(residual, residual), _dot(spread, spread)),
-        relative_error=_ratio(_dot(residual, residual), _dot(strength, strength)).sqrt(),
-        on_edge=_at_end(alpha, *alpha_range),
-    )
-
-
 def disentangle(
     strength: Float64[Tensor, "samples 2 n"],
     i_and: Float64[Tensor, "samples subsets"],
@@ -138,8 +100,8 @@ def disentangle(
 
     Choice: δ ≥ 1e-3. With I* and A of one network, δ → 0 lets the decay alone reproduce A, so that the split
     is identified by the lower bound on δ; the paper prints δ ≤ 1e-3 where its argument needs δ large enough.
-    Choice: δ ≤ 10, towards which M(δ) tends to JᵀJ / 2ⁿδ and only γ/δ is determined. Choice: α as in
-    `fit_spindle`.
+    Choice: δ ≤ 10, towards which M(δ) tends to JᵀJ / 2ⁿδ and only γ/δ is determined. Choice: unless told
+    otherwise α lies in [3/n, 2 − 1/n], where the spindle rises to a mode among the orders 1…n and falls again (n ≥ 3).
 
     `bootstrap` is the number of resamples of the samples (strengths and I* together, Z as it is), drawn from
     the seed alone; their decays are interpolated between the δ of the grid.

@@ -91,7 +91,7 @@ class Experiment(BaseModel):
     )
     # extract
     samples: Count = Field(description="test samples whose interactions are extracted")
-    players: Annotated[int, Field(ge=2, le=24)] = Field(description="input variables n of each sample")
+    players: Annotated[int, Field(ge=4, le=24)] = Field(description="input variables n of each sample")
     grid: Annotated[int, Field(ge=1)] | None = Field(description="patches along a side of the image")
     margin: Annotated[int, Field(ge=0)] | None = Field(
         description="rows and columns of patches at the edge never drawn"

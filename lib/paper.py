@@ -111,7 +111,11 @@ def estimate() -> None:
 def start(names: list[str]) -> int:
     """Adds the names to `run` in params.yaml, which keeps its comments, and runs their pipelines."""
     for name in names:
-        experiments.load(name)
+        if measured := experiments.load(name).measured:
+            raise ValueError(
+                f"{name}: its tables were measured at the commit {measured}, whose code reads them "
+                f"(git checkout {measured}); with measured = null in params.yaml it is trained and measured anew"
+            )
     missing = [name for name in names if name not in experiments.running()]
     if missing:
         lines = PARAMS.read_text(encoding="utf-8").splitlines(keepends=True)

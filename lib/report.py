@@ -4,10 +4,25 @@ from collections.abc import Iterable, Sequence
 
 from IPython.display import Markdown
 
+from .claims import MARKS, Claim
+
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markdown:
     """A Markdown table for a notebook; numbers are shown to four digits."""
     return Markdown(markdown(header, rows))
+
+
+def verdicts(rows: Iterable[Claim]) -> Markdown:
+    """The claims that a notebook closes with."""
+    header = ["the paper says", "statistic", "predicted", "we measured", "verdict", "note"]
+    return table(
+        header,
+        [
+            (f"{row.claim} ({row.where})", row.statistic, row.predicted, row.figures)
+            + (f"{MARKS[row.verdict]} {row.verdict}", row.note)
+            for row in rows
+        ],
+    )
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

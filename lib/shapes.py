@@ -46,6 +46,8 @@ class SpindleTest:
     """Eq. 6 fitted to strengths, the same curve for both signs, and whether what fits is a spindle."""
 
     alpha: Float64[np.ndarray, "*batch"]
+    beta: Float64[np.ndarray, "*batch"]  # in the strengths' units
+    curve: Float64[np.ndarray, "*batch n"]  # of each sign
     peak: Float64[np.ndarray, "*batch"]  # the order with the largest strength on the curve
     r_squared: Float64[np.ndarray, "*batch"]  # 1 − Σ residual² / Σ (strength − its mean)²
     inside: Bool[np.ndarray, "*batch"]  # α is off both ends of its range, so that the data decided it
@@ -83,14 +85,14 @@ def spindle_test(strength: Float64[np.ndarray, "*batch 2 n"]) -> SpindleTest:
     if not (np.isfinite(strength) & (strength >= 0)).all():
         raise ValueError("strength has entries below 0 or not finite: allowed are finite ones from 0 on")
     alphas = np.linspace(*MIDDLE, ALPHAS)
-    curves = spindle(torch.from_numpy(alphas), 1.0, n).numpy()  # (alphas, n)
-    peaks = 1.0 + curves.argmax(1)
-    curves = merged(np.stack([curves, curves], 1))[:, 0]
+    shapes = spindle(torch.from_numpy(alphas), 1.0, n).numpy()  # (alphas, n)
+    curves = merged(np.stack([shapes, shapes], 1))[:, 0]
     rows = merged(strength.reshape(-1, 2, n))
     product = rows.sum(1) @ curves.T  # (rows, alphas)
     square = 2 * (curves * curves).sum(1)
     explained = product**2 / square
     best = explained.argmax(1)
+    beta = (product / square)[np.arange(len(rows)), best]
     total = (rows**2).sum((1, 2))
     error = total - explained.max(1)
     spread = ((rows - rows.mean((1, 2), keepdims=True)) ** 2).sum((1, 2))
@@ -100,7 +102,9 @@ def spindle_test(strength: Float64[np.ndarray, "*batch 2 n"]) -> SpindleTest:
     shape = strength.shape[:-2]
     return SpindleTest(
         alpha=alphas[best].reshape(shape),
-        peak=peaks[best].reshape(shape),
+        beta=beta.reshape(shape),
+        curve=(beta[:, None] * shapes[best]).reshape(*shape, n),
+        peak=(1.0 + shapes.argmax(1)[best]).reshape(shape),
         r_squared=np.where(spread > 0, 1 - error / np.where(spread > 0, spread, 1.0), 0.0).reshape(shape),
         inside=((best > 0) & (best < ALPHAS - 1)).reshape(shape),
         nearer=((error < falling) & (total > 0)).reshape(shape),

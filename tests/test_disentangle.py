@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 from scipy.optimize import least_squares, nnls
 
-from lib.disentangle import disentangle, fit_spindle, nonnegative_pair, resplit
+from lib.disentangle import disentangle, nonnegative_pair, resplit
 from lib.strengths import by_order
 from lib.subsets import orders
 from lib.theory import decay, spindle
@@ -54,50 +54,6 @@ def test_nonnegative_pair_is_nonnegative_least_squares(seed, kind):
     assert np.sum((a - fitted) ** 2) == pytest.approx(norm**2, rel=1e-9)
     assert explained == pytest.approx(a @ a - norm**2, rel=1e-9, abs=1e-9)
     np.testing.assert_allclose(fitted, columns @ weights, atol=1e-7)
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.floats(0.35, 1.85), st.floats(1e-3, 10.0), st.integers(8, 10))
-def test_fit_spindle_recovers_the_planted_curve(alpha, beta, n):
-    fit = fit_spindle(spindle(alpha, beta, n).expand(2, n), alpha_range=(0.2, 2.0))
-    assert fit.alpha.item() == pytest.approx(alpha, rel=1e-5)
-    assert fit.beta.item() == pytest.approx(beta, rel=1e-4)
-    assert fit.relative_error < 1e-5 and fit.r_squared > 1 - 1e-9 and not fit.on_edge
-
-
-def test_fit_spindle_is_the_least_squares_fit_of_noisy_strengths():
-    strength = noisy(spindle(1.2, 0.05, 10).expand(4, 2, 10), 0.5, seed=0)
-    fit = fit_spindle(strength)
-    assert fit.curve.shape == (4, 2, 10)
-    for row in range(4):
-        target = strength[row]
-
-        def residual(x, target=target):
-            return (spindle(x[0], x[1], 10) - target).flatten().numpy()
-
-        bounds = ([0.3, 0.0], [1.9, np.inf])
-        best = min(least_squares(residual, [x, 0.05], bounds=bounds).cost for x in (0.5, 0.9, 1.3, 1.7))
-        assert fit.residual[row].square().sum().item() == pytest.approx(2 * best, rel=1e-6)
-        expected = 1 - 2 * best / (target - target.mean()).square().sum().item()
-        assert fit.r_squared[row].item() == pytest.approx(expected, rel=1e-6)
-
-
-def test_fit_spindle_treats_every_batch_entry_alone():
-    strength = noisy(torch.ones(2, 3, 2, 10, dtype=torch.float64), 1.0, seed=1)
-    together = fit_spindle(strength)
-    for i in range(2):
-        for j in range(3):
-            alone = fit_spindle(strength[i, j])
-            torch.testing.assert_close(together.alpha[i, j], alone.alpha)
-            torch.testing.assert_close(together.residual[i, j], alone.residual)
-
-
-def test_fit_spindle_flags_the_edge_of_the_range_and_survives_zero():
-    planted = spindle(1.5, 1.0, 10).expand(2, 10)
-    clipped = fit_spindle(planted, alpha_range=(0.5, 1.2))
-    assert clipped.on_edge and clipped.alpha.item() == pytest.approx(1.2)
-    nothing = fit_spindle(torch.zeros(2, 10, dtype=torch.float64))
-    assert nothing.beta == 0 and nothing.relative_error == 0 and nothing.r_squared == 1
 
 
 @pytest.mark.parametrize("n", [8, 9, 10])
@@ -233,8 +189,6 @@ def test_bad_input_is_named():
     for bad, value in ((strength - 1.0, r"\[-"), (strength / 0.0, r"\[(nan|inf)")):
         with pytest.raises(ValueError, match=rf"strength is {value}.*; allowed: finite and at least 0"):
             disentangle(bad, i_and, i_or)
-        with pytest.raises(ValueError, match="strength is .*; allowed: finite and at least 0"):
-            fit_spindle(bad)
     with pytest.raises(ValueError, match="strength is 0 everywhere"):
         disentangle(torch.zeros_like(strength), i_and, i_or)
     with pytest.raises(ValueError, match="i_or has nan"):
@@ -253,8 +207,6 @@ def test_bad_input_is_named():
         disentangle(strength[:2], i_and, i_or)
     with pytest.raises(REFUSED):
         disentangle(strength[0], i_and, i_or)
-    with pytest.raises(REFUSED):
-        fit_spindle(strength[:, :1])
 
 
 def test_splits_of_weighted_means_are_those_of_the_means():

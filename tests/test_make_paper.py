@@ -4,7 +4,7 @@ import pytest
 import torch
 import yaml
 
-from lib import experiments, paper
+from lib import experiments, paper, provenance
 
 
 def test_every_experiment_has_a_size():
@@ -66,3 +66,11 @@ def test_an_unknown_name_starts_nothing(monkeypatch):
     monkeypatch.setattr(paper.subprocess, "run", lambda *_, **__: pytest.fail("it started"))
     with pytest.raises(ValueError, match="experiment = 'mnist'"):
         paper.start(["mnist"])
+
+
+def test_tables_of_an_older_commit_are_not_read_by_the_code_of_today(monkeypatch):
+    monkeypatch.setattr(paper.subprocess, "run", lambda *_, **__: pytest.fail("it started"))
+    with pytest.raises(ValueError, match="measured at the commit 359ef24.*measured = null"):
+        paper.start(["sst2-minilm-1000"])
+    assert provenance.redrawing("sst2-minilm-1000") == "git checkout 359ef24 && make paper RUN=sst2-minilm-1000"
+    assert provenance.redrawing("digits-vgg") == "make paper RUN=digits-vgg"

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize
+from scipy.optimize import least_squares, minimize
 
 from lib import shapes, theory
 
@@ -74,3 +74,23 @@ def test_the_nearest_curve_that_does_not_grow_is_the_nearest():
             ours = (own[0] - row[0] - row[1]) ** 2 + ((own[1:] - row[2:]) ** 2).sum()
             assert ours == pytest.approx(best.fun, abs=1e-6)
             assert own[0] / 2 >= own[1] - 1e-12 and (np.diff(own[1:]) <= 1e-12).all()
+
+
+def test_the_spindle_is_the_least_squares_fit_of_noisy_strengths():
+    """Against a general solver, orders 1 and 2 as one."""
+    draw = np.random.default_rng(2)
+    strengths = np.abs(both(theory.spindle(1.2, 0.05, 10).numpy()) + draw.normal(size=(4, 2, 10)))
+    found = shapes.spindle_test(strengths)
+    for k, strength in enumerate(strengths):
+        target = shapes.merged(strength)
+
+        def residual(x, target=target):
+            return (shapes.merged(both(theory.spindle(x[0], x[1], 10).numpy())) - target).ravel()
+
+        bounds = ([shapes.MIDDLE[0], 0.0], [shapes.MIDDLE[1], np.inf])
+        best = min(least_squares(residual, [x, 0.05], bounds=bounds).cost for x in (0.6, 0.9, 1.3))
+        expected = 1 - 2 * best / ((target - target.mean()) ** 2).sum()
+        assert found.r_squared[k] == pytest.approx(expected, abs=1e-4)  # α is on a grid
+        left = shapes.merged(both(found.curve[k])) - target
+        assert 1 - (left**2).sum() / ((target - target.mean()) ** 2).sum() == pytest.approx(found.r_squared[k])
+        np.testing.assert_allclose(found.curve[k], theory.spindle(found.alpha[k], found.beta[k], 10).numpy())
