@@ -41,7 +41,7 @@ class Rule:
 DECAY = {"holds": -0.8, "weakly": 0, "at_most": True, "nothing": 0}
 SPINDLE = {"holds": 0.8, "weakly": 0.5}
 RESIDUAL = {"holds": 0.1, "weakly": 0.25, "at_most": True}
-SCORE = "R² of Eq. 6, 0 if that is no spindle"
+SCORE = "R² of Eq. 6 if that is a spindle, else 0"
 SHARE = "change of the spindle's share of ΣA"
 RULES = {
     "theorem": Rule("the logical model matches the network on all masked states", "Theorem 2.1", "max |h − v| / ζ",
@@ -75,7 +75,7 @@ RULES = {
     "decay_grows": Rule("the decay grows from A to B and on", "Fig. 5, A to D",
                         "Spearman's ρ of the decay (swing) with A to D", 1, 0.6, nothing=0),
     "residual": Rule("decay and spindle leave little over", "Fig. 5", "worst ‖residual‖ / ‖A‖ of A to D", **RESIDUAL),
-    "noise_spindle": Rule("what noise on the {kind} adds is a spindle", "Fig. 3", SCORE + ", least of all levels",
+    "noise_spindle": Rule("what noise on the {kind} adds is a spindle", "Fig. 3", SCORE + "; least of all levels",
                           **SPINDLE),
     "noise_growth": Rule("it grows with the noise on the {kind}", "Fig. 3", "Spearman's ρ of Σ ΔA with σ", 1, 0.6),
     "noise_fitted": Rule("noise on the {kind} makes the spindle of Eq. 9 grow", "Figs. 4, 8",
