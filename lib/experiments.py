@@ -128,7 +128,7 @@ class Experiment(BaseModel):
     alternatives: tuple[Literal["draws", "sign", "cut", "pixels", "logit"], ...] = Field(
         description="choices that are measured the other way, too: draws and sign of the noise, what is masked, v"
     )
-    alternative_samples: Annotated[int, Field(ge=0)] = Field(description="samples for them, the first of those drawn")
+    alternative_samples: Annotated[int, Field(ge=0)] = Field(description="samples for them, drawn from those")
     # disentangle
     reference: Literal["self", "converged"] = Field(
         description="I* of the decay: of the network analysed (self) or of timepoint D (converged)"
