@@ -3,6 +3,7 @@ PYTHON ?= python3
 UV := uv==0.13.9
 # Threads that spin while they wait are many times slower on a busy machine.
 export OMP_WAIT_POLICY := PASSIVE
+SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: figures book test test-browser test-paper claims paper lab bench pin
@@ -15,11 +16,11 @@ figures: .venv/ready
 
 book: .venv/ready-for-book # what the pipeline made, as a static site to be read
 	python -m lib.shipped
-	python -m lib.book
+	python -m book.builder
 
 test: .venv/ready-to-test
 	dvc pull data.dvc
-	ruff check lib tests
+	ruff check
 	python -m pytest
 	@echo "Not run here: make test-browser (needs Chromium), make test-paper (needs the data sets)."
 
@@ -34,7 +35,7 @@ claims: .venv/ready # one table over all experiments that have results, and the 
 	python -m lib.claims
 
 paper: .venv/ready # what the paper's experiments would take here; make paper RUN="mnist-lenet …" runs some
-	python -m lib.paper $(RUN)
+	python -m lib.launch $(RUN)
 
 lab: .venv/ready
 	dvc pull data.dvc
@@ -49,6 +50,7 @@ bench: .venv/ready-to-test
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check $(UV)
 	.venv/bin/uv pip install --quiet --python .venv/bin/python --compile-bytecode -r requirements.txt
 	.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps -e .
+	@.venv/bin/python -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "companion.pth").write_text("$(CURDIR)\n")'
 	@touch $@
 
 .venv/ready-for-book: .venv/ready requirements-book.txt
@@ -59,8 +61,11 @@ bench: .venv/ready-to-test
 	.venv/bin/uv pip install --quiet --python .venv/bin/python -r requirements.txt -r requirements-book.txt -r requirements-dev.txt
 	@touch $@
 
-# Renews the pinned lists from the .in files.
+# Renews the pinned lists from pyproject.toml; the later ones hold what the earlier ones lack.
+COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate pyproject.toml
+LACKING := awk -F== 'NR == FNR {seen[$$1]; next} !($$1 in seen)'
 pin: .venv/ready
-	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements.in -o requirements.txt
-	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate requirements-book.in | grep -vxFf requirements.txt > requirements-book.txt
-	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate requirements-dev.in | grep -vxF -f requirements.txt -f requirements-book.txt > requirements-dev.txt
+	$(COMPILE) --upgrade --extra companion -o requirements.txt
+	$(COMPILE) --extra companion --extra book -c requirements.txt | $(LACKING) requirements.txt - > requirements-book.txt
+	$(COMPILE) --extra companion --extra book --extra test -c requirements.txt -c requirements-book.txt \
+		| $(LACKING) <(cat requirements.txt requirements-book.txt) - > requirements-dev.txt

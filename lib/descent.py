@@ -5,26 +5,14 @@ stochastic) on γ and δ from 0, steps that shrink geometrically, δ clamped to 
 Here it runs on fast transforms, which changes its speed only.
 """
 
-from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import torch
-from jaxtyping import Float64, Int64, Shaped
+from jaxtyping import Shaped
 from torch import Tensor
 
-from lib import subsets
-from lib.batches import Scaled, Sparsest, check, check_number, in_batches
-from lib.linear_program import subset_sums, superset_sums
-
-
-@dataclass(frozen=True)
-class Trajectory:
-    """Where the descent is after some of its iterations."""
-
-    iterations: Int64[Tensor, " records"]
-    norm: Float64[Tensor, "*batch records"]  # ‖I_AND‖₁ + ‖I_OR‖₁
-    strengths: Float64[Tensor, "*batch records n"]  # A(m) = Σ_{|S|=m} |I_AND(S)| + |I_OR(S)|
+from . import subsets
+from .sparsest.batches import in_batches
+from .sparsest.program import subset_sums, superset_sums
+from .sparsest.table import Scaled, Sparsest, check, check_number
 
 
 def descend(
@@ -46,7 +34,7 @@ def descend(
     tables, limits = _check(values, zeta, learning_rate, momentum, decay, iterations)
 
     def work(v: Tensor, zeta: Tensor) -> tuple[Tensor, ...]:
-        ((gamma, delta),) = deque(_steps(v, zeta, learning_rate, momentum, decay, iterations), maxlen=1)
+        gamma, delta = _steps(v, zeta, learning_rate, momentum, decay, iterations)
         scaled = Scaled(v, zeta)
         o, d = _interactions(v, gamma, delta)[1] / scaled.unit, scaled.sign * delta / scaled.unit
         bound, count = torch.zeros_like(zeta), torch.full_like(zeta, iterations, dtype=torch.int64)
@@ -56,41 +44,10 @@ def descend(
     return Sparsest(*(field.reshape((*values.shape[:-1], *field.shape[1:])) for field in fields))
 
 
-def trajectory(
-    values: Shaped[Tensor, "*batch subsets"],
-    zeta: Shaped[Tensor, "..."] | float | int,
-    learning_rate: float = 1e-5,
-    momentum: float = 0.9,
-    decay: float = 0.1,
-    iterations: int = 10_000,
-    every: int = 100,
-) -> Trajectory:
-    """The way there: the start, every `every`-th iteration, and the end. Else as `descend`."""
-    check_number("every", every, 1)
-    tables, limits = _check(values, zeta, learning_rate, momentum, decay, iterations)
-    n = subsets.player_count(tables)
-    recorded = sorted({*range(0, iterations, every), iterations})
-    order = subsets.orders(n, tables.device)
-    member = (order == torch.arange(1, n + 1, device=order.device)[:, None]).to(tables.dtype)
-
-    def work(v: Tensor, zeta: Tensor) -> tuple[Tensor, ...]:
-        records = []
-        for step, (gamma, delta) in enumerate(_steps(v, zeta, learning_rate, momentum, decay, iterations)):
-            if step in recorded:
-                i_and, i_or = _interactions(v, gamma, delta)
-                records.append((i_and.abs() + i_or.abs()) @ member.mT)
-        strengths = torch.stack(records, 1)
-        return strengths.sum(-1), strengths
-
-    fields = in_batches(work, tables, limits, _bytes_per_sample)
-    fields = (field.reshape((*values.shape[:-1], *field.shape[1:])) for field in fields)
-    return Trajectory(torch.tensor(recorded, device=tables.device), *fields)
-
-
 def _steps(
     v: Tensor, zeta: Tensor, learning_rate: float, momentum: float, decay: float, iterations: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """γ and δ at the start and after each iteration. The gradients of Σ|I_AND| + |I_OR| are transforms, too.
+) -> tuple[Tensor, Tensor]:
+    """γ and δ after all iterations. The gradients of Σ|I_AND| + |I_OR| are transforms, too.
 
     With σ_S = (-1)**|S| and Z the sums over subsets, I_AND = σ Z σ u_AND and I_OR(S) = -σ Z σ u_OR(N∖·).
     """
@@ -98,7 +55,6 @@ def _steps(
     target, zeta = v - v[:, :1], zeta[:, None]
     gamma, delta = torch.zeros_like(v), torch.zeros_like(v)
     speed_gamma, speed_delta = torch.zeros_like(v), torch.zeros_like(v)
-    yield gamma, delta
     for step in range(iterations):
         half = sign * (target - delta) / 2
         turned = sign * gamma
@@ -113,7 +69,7 @@ def _steps(
         gamma = gamma - rate * speed_gamma
         delta = torch.clamp(delta - rate * speed_delta, -zeta, zeta)
         delta[:, 0] = 0.0
-        yield gamma, delta
+    return gamma, delta
 
 
 def _interactions(v: Tensor, gamma: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from lib.theory import decay, spindle
+from .theory import decay, spindle
 
 ALPHAS = 97  # grid points over the range of α
 DELTAS_PER_DECADE = 16

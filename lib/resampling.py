@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.stats import rankdata
 
-from lib.randomness import derived_seed
+from .randomness import derived_seed
 
 
 def interval(

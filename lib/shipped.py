@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from lib.experiments import ROOT
+from .experiments import ROOT
 
 
 def bring(root: Path = ROOT) -> list[Path]:

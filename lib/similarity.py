@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from lib.strengths import by_order, jaccard_by_order
-from lib.subsets import player_count
+from .strengths import by_order, jaccard_by_order
+from .subsets import player_count
 
 Pair = tuple[Tensor, Tensor]  # (I_AND, I_OR), each (samples, 2**n)
 

@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from lib.strengths import merge_singletons, salient
-from lib.subsets import orders, player_count
+from .strengths import merge_singletons, salient
+from .subsets import orders, player_count
 
 
 def strongest(

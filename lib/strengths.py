@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
-from lib.subsets import orders, player_count
+from .subsets import orders, player_count
 
 
 def threshold(values: Float64[Tensor, "*samples subsets"], share: float = 0.02) -> Float64[Tensor, ""]:

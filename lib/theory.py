@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from lib.strengths import by_order, merge_singletons
-from lib.subsets import player_count
+from .strengths import by_order, merge_singletons
+from .subsets import player_count
 
 
 def spindle(

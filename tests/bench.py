@@ -16,7 +16,7 @@ import torch
 from shapiq import ExactComputer, Game
 from torch import Tensor, nn
 
-from lib import networks, players, sparsest, strengths, subsets, theory
+from lib import descent, networks, players, sparsest, strengths, subsets, theory
 from lib.networks import Cut
 
 N = 10
@@ -115,7 +115,7 @@ def solvers() -> None:
             line(f"simplex, {kind}, n = {N}, 50 tables", batch / 50, seconds, "HiGHS", note="a table")
             continue
         five = values[:5]
-        seconds, descended = once(lambda v=five, z=zeta: sparsest.descend(v, z))
+        seconds, descended = once(lambda v=five, z=zeta: descent.descend(v, z))
         worst = (descended.objective / found.objective[:5]).tolist()
         ours, _ = once(lambda v=five, z=zeta: sparsest.sparsest(v, z))
         note = "5 tables; it ends at " + ", ".join(f"{x:.2f}" for x in worst) + " of the optimum"

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 import xarray as xr
 
-from lib import book, subsets, tables
+from book.builder import site
+from lib import subsets, tables
 from lib.experiments import ROOT
 
 IMAGES, WORDS = "digits-vgg", "sst2-bert-medium"
@@ -74,5 +75,5 @@ def make_results(folder):
 
 def make_book(results):
     """The book of these results, in a folder beside them."""
-    book.build(results, results.with_name("site"), results.with_name("source"))
+    site.build(results, results.with_name("site"), results.with_name("source"))
     return results.with_name("site")

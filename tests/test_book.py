@@ -17,7 +17,8 @@ from py_mini_racer import MiniRacer
 from small_book import IMAGES, SAMPLES, WORDS, N, make_values
 from sphinx.errors import ExtensionError
 
-from lib import book, claims, disentangle, pages, play, provenance, strengths, subsets, tables, theory, typeset
+from book.builder import pages, provenance, site, typeset
+from lib import claims, disentangle, play, strengths, subsets, tables, theory
 from lib.experiments import ROOT
 
 
@@ -105,7 +106,7 @@ def test_figures_have_captions_texts_and_their_origin(small_book, parsed):
 
 
 def test_every_figure_that_ships_has_a_caption():
-    captions = pages.Captions(book.yaml.safe_load((ROOT / "book" / "figures.yaml").read_text(encoding="utf-8")))
+    captions = pages.Captions(site.yaml.safe_load((site.BOOK / "figures.yaml").read_text(encoding="utf-8")))
     for path in sorted((ROOT / "results").glob("*/notebooks/*.ipynb")):
         pages.chapter(nbformat.read(path, as_version=4), path.stem, path.parts[-3], path, captions)
     for path in (ROOT / "results").rglob("figure-*.png"):
@@ -150,7 +151,7 @@ def test_a_formula_that_cannot_be_read_is_shown_in_the_error():
 
 def test_nothing_to_show_is_said_in_one_line(tmp_path):
     with pytest.raises(ValueError, match="nothing to show"):
-        book.collect(tmp_path)
+        site.collect(tmp_path)
 
 
 def test_a_figure_is_traced_to_its_stage_and_all_parameters_behind_it():

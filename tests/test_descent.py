@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from lib import subsets
-from lib.sparsest import descend, sparsest, trajectory
+from lib.descent import descend
+from lib.sparsest import sparsest
 
 
 def tables(n: int, samples: int) -> torch.Tensor:
@@ -50,19 +51,6 @@ def test_ends_above_the_optimum_and_feasible() -> None:
     assert (found.delta.abs() <= 0.05).all() and (found.iterations == 2000).all()
     assert (found.objective >= exact.lower_bound).all() and (found.objective <= 1.5 * exact.objective).all()
     assert (found.lower_bound == 0).all() and (found.gap == 1).all()
-
-
-def test_trajectory_goes_from_the_start_to_the_end() -> None:
-    values = tables(5, 4).view(2, 2, -1)
-    way = trajectory(values, 0.05, learning_rate=1e-3, iterations=250, every=100)
-    assert way.iterations.tolist() == [0, 100, 200, 250]
-    assert way.norm.shape == (2, 2, 4) and way.strengths.shape == (2, 2, 4, 5)
-    torch.testing.assert_close(way.norm, way.strengths.sum(-1))
-    start = descend(values, 0.05, iterations=0, tie_break=0.0)
-    end = descend(values, 0.05, learning_rate=1e-3, iterations=250, tie_break=0.0)
-    torch.testing.assert_close(way.norm[..., 0], start.objective)
-    torch.testing.assert_close(way.norm[..., -1], end.objective)
-    assert (way.norm[..., -1] < way.norm[..., 0]).all()
 
 
 @pytest.mark.parametrize(

@@ -4,39 +4,40 @@ import pytest
 import torch
 import yaml
 
-from lib import experiments, paper, provenance
+from book.builder import provenance
+from lib import experiments, launch
 
 
 def test_every_experiment_has_a_size():
     for name in experiments.names():
-        assert experiments.load(name).dataset in paper.SIZES, name
+        assert experiments.load(name).dataset in launch.SIZES, name
 
 
 def test_minutes_are_the_counts_times_the_seconds(monkeypatch):
-    monkeypatch.setattr(paper, "seconds", lambda *_: (0.06, 0.006))
+    monkeypatch.setattr(launch, "seconds", lambda *_: (0.06, 0.006))
     changes = {
         "train_samples": 1000, "test_samples": 500, "epochs": 10, "checkpoints": 4, "samples": 5, "players": 6,
         "checkpoint_samples": 2, "category_samples": 1, "reset_samples": 2, "nested_samples": 3, "nested_players": 8,
         "parameter_noise": [1, 2], "input_noise": [3],
     }  # fmt: skip
-    parts = paper.minutes(experiments.load("mnist-lenet", changes), torch.device("cpu"))
+    parts = launch.minutes(experiments.load("mnist-lenet", changes), torch.device("cpu"))
     assert parts["train"] == pytest.approx(10 * (1000 * 0.06 + 1500 * 0.006) / 60)
     tables = 7 * 5 + 4 * 2 + 20 + 4 * 2  # A–D and three levels of noise; checkpoints; ten categories; wrong labels
     assert parts["tables"] == pytest.approx((tables * 64 + 3 * 256) * 0.006 / 60)
-    assert parts["solve"] == pytest.approx(tables * paper.SOLVE / 60)
+    assert parts["solve"] == pytest.approx(tables * launch.SOLVE / 60)
 
 
 def test_starting_adds_the_names_and_keeps_the_comments(monkeypatch, tmp_path):
     params = tmp_path / "params.yaml"
     params.write_text(experiments.PARAMS.read_text())
     calls = []
-    monkeypatch.setattr(paper, "PARAMS", params)
-    monkeypatch.setattr(paper.experiments, "running", lambda: yaml.safe_load(params.read_text())["run"])
+    monkeypatch.setattr(launch, "PARAMS", params)
+    monkeypatch.setattr(launch.experiments, "running", lambda: yaml.safe_load(params.read_text())["run"])
     monkeypatch.setattr(
-        paper.subprocess, "run", lambda command, **_: calls.append(command) or type("", (), {"returncode": 0})
+        launch.subprocess, "run", lambda command, **_: calls.append(command) or type("", (), {"returncode": 0})
     )
     before = params.read_text().splitlines()
-    assert paper.start(["mnist-lenet", "digits-vgg"]) == 0
+    assert launch.start(["mnist-lenet", "digits-vgg"]) == 0
     after = params.read_text().splitlines()
     assert [line for line in after if line not in before] == ["  - mnist-lenet"]
     assert len(after) == len(before) + 1
@@ -46,7 +47,7 @@ def test_starting_adds_the_names_and_keeps_the_comments(monkeypatch, tmp_path):
         for name in ("mnist-lenet", "digits-vgg")
         for last in ("inject", "decompose", "weave")
     ]
-    paper.start(["mnist-lenet"])
+    launch.start(["mnist-lenet"])
     assert params.read_text().splitlines() == after, "a second time changes nothing"
 
 
@@ -54,23 +55,23 @@ def test_a_stage_that_fails_stops_the_rest(monkeypatch, tmp_path):
     params = tmp_path / "params.yaml"
     params.write_text(experiments.PARAMS.read_text())
     calls = []
-    monkeypatch.setattr(paper, "PARAMS", params)
+    monkeypatch.setattr(launch, "PARAMS", params)
     monkeypatch.setattr(
-        paper.subprocess, "run", lambda command, **_: calls.append(command) or type("", (), {"returncode": 3})
+        launch.subprocess, "run", lambda command, **_: calls.append(command) or type("", (), {"returncode": 3})
     )
-    assert paper.start(["digits-vgg"]) == 3
+    assert launch.start(["digits-vgg"]) == 3
     assert [call[1] for call in calls] == ["pull", "repro"]
 
 
 def test_an_unknown_name_starts_nothing(monkeypatch):
-    monkeypatch.setattr(paper.subprocess, "run", lambda *_, **__: pytest.fail("it started"))
+    monkeypatch.setattr(launch.subprocess, "run", lambda *_, **__: pytest.fail("it started"))
     with pytest.raises(ValueError, match="experiment = 'mnist'"):
-        paper.start(["mnist"])
+        launch.start(["mnist"])
 
 
 def test_tables_of_an_older_commit_are_not_read_by_the_code_of_today(monkeypatch):
-    monkeypatch.setattr(paper.subprocess, "run", lambda *_, **__: pytest.fail("it started"))
+    monkeypatch.setattr(launch.subprocess, "run", lambda *_, **__: pytest.fail("it started"))
     with pytest.raises(ValueError, match="measured at the commit 359ef24.*measured = null"):
-        paper.start(["sst2-minilm-1000"])
+        launch.start(["sst2-minilm-1000"])
     assert provenance.redrawing("sst2-minilm-1000") == "git checkout 359ef24 && make paper RUN=sst2-minilm-1000"
     assert provenance.redrawing("digits-vgg") == "make paper RUN=digits-vgg"

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lib import subsets
-from lib.symmetric_equations import SymmetricEquations
+from lib.sparsest.symmetric_equations import SymmetricEquations
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 6, 7])

@@ -1,6 +1,6 @@
 """A Sphinx extension: equations typeset at build time, the paper's numbers and words told apart from ours.
 
-Loaded by book/conf.py. Every page then shows its equations without a script, and a formula that KaTeX cannot
+Loaded by book/source/conf.py. Every page then shows its equations without a script, and a formula that KaTeX cannot
 read stops the build.
 """
 
@@ -15,7 +15,7 @@ from sphinx.errors import ExtensionError
 
 from lib.experiments import ROOT
 
-KATEX = ROOT / "book" / "katex"
+KATEX = ROOT / "book" / "source" / "katex"
 EQUATIONS = "paper"  # the page on which each numbered equation of the paper stands
 _TAG = re.compile(r"\\tag\{(\d+)\}")
 _IN_WORDS = re.compile(r"\\q?quad\s*\\text\{\s*\(Eq\. (\d+)\)\}|\\text\{\s*\(Eq\. (\d+)\)\}")

@@ -1,7 +1,7 @@
 """`make paper`: what each experiment would take on this machine, and starting those that are named.
 
-python -m lib.paper                    the estimates, from a few steps of each network
-python -m lib.paper NAME …             adds the names to `run` in params.yaml and runs their pipelines
+python -m lib.launch                    the estimates, from a few steps of each network
+python -m lib.launch NAME …             adds the names to `run` in params.yaml and runs their pipelines
 """
 
 import subprocess

@@ -8,9 +8,11 @@ import torch
 from jaxtyping import Float64, Shaped
 from torch import Tensor
 
-from lib import interior_point, subsets
-from lib.batches import Scaled, check, check_number, in_batches
-from lib.linear_program import spread
+from .. import subsets
+from . import interior_point
+from .batches import in_batches
+from .program import spread
+from .table import Scaled, check, check_number
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def attainable_range(
     optimal dual p has |p| = 1 wherever some optimum is not 0, and then the sign of all optima there; so A(m) is
     maximised along the signs of p.
 
-    Every program is solved by the interior point (lib/interior_point.py) to a proven relative gap of slack/1000,
+    Every program is solved by the interior point (interior_point.py) to a proven relative gap of slack/1000,
     which puts an end at most ‖·‖₁/1000 inside of where it should be; warns once if tables missed the gap. Raises
     what `sparsest` raises, and ValueError for an order outside 1 … n.
     """

@@ -1,9 +1,9 @@
-"""Sphinx's settings for the book; `python -m lib.book` calls it on the source that it has put together."""
+"""Sphinx's settings for the book; `python -m book.builder` calls it on the source that it has put together."""
 
 project = "AND–OR interactions and generalisation"
 author = "the companion's authors"
 language = "en"
-extensions = ["myst_nb", "lib.typeset"]
+extensions = ["myst_nb", "book.builder.typeset"]
 
 nb_execution_mode = "off"  # the notebooks come as the pipeline ran them
 nb_render_markdown_format = "myst"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares, minimize
 
-from lib import shapes, theory
+from lib import fits, theory
 
 
 def both(curve):
@@ -13,7 +13,7 @@ def both(curve):
 
 @pytest.mark.parametrize("alpha", [0.6, 0.8, 1.0, 1.2, 1.4])
 def test_a_spindle_is_one(alpha):
-    test = shapes.spindle_test(both(theory.spindle(alpha, 3.0, 10).numpy()))
+    test = fits.spindle_test(both(theory.spindle(alpha, 3.0, 10).numpy()))
     assert test.alpha == pytest.approx(alpha, abs=0.005) and test.r_squared == pytest.approx(1, abs=1e-6)
     assert test.passed and test.score == test.r_squared and test.words() == "R² 1.00"
 
@@ -29,17 +29,17 @@ def test_a_spindle_is_one(alpha):
 )
 def test_what_only_looks_like_a_spindle_is_none(curve, words):
     """Curves that fall, or whose α is at the bound: they shipped as spindles with an R² of 0.8 to 0.99."""
-    test = shapes.spindle_test(both(curve))
+    test = fits.spindle_test(both(curve))
     assert not test.passed and test.score == 0 and words in test.words()
 
 
 def test_nothing_is_no_spindle_and_batches_are_taken_apart():
     curves = np.stack([both(theory.spindle(1.0, 1.0, 10).numpy()), np.zeros((2, 10))])
-    assert shapes.spindle_test(curves).score.tolist() == [pytest.approx(1), 0]
+    assert fits.spindle_test(curves).score.tolist() == [pytest.approx(1), 0]
     with pytest.raises(ValueError, match="below 0 or not finite"):
-        shapes.spindle_test(-curves)
+        fits.spindle_test(-curves)
     with pytest.raises(ValueError, match="n ≥ 4"):
-        shapes.spindle_test(np.ones((2, 3)))
+        fits.spindle_test(np.ones((2, 3)))
 
 
 def test_moving_strength_between_orders_1_and_2_changes_no_verdict():
@@ -48,14 +48,14 @@ def test_moving_strength_between_orders_1_and_2_changes_no_verdict():
     moved = curve.copy()
     moved[:, 0] += moved[:, 1]
     moved[:, 1] = 0
-    one, other = shapes.spindle_test(curve), shapes.spindle_test(moved)
+    one, other = fits.spindle_test(curve), fits.spindle_test(moved)
     assert one.r_squared == other.r_squared and one.passed == other.passed
-    assert shapes.decay_trend(curve) == shapes.decay_trend(moved)
+    assert fits.decay_trend(curve) == fits.decay_trend(moved)
 
 
 def test_trend_of_known_strengths():
-    assert shapes.decay_trend(np.array([[3.0, 1, 1, 0, 0], [1, 1, 1, 1, 0]])) == -1
-    assert shapes.decay_trend(np.array([[0.0, 0, 1, 2, 3], [0, 0, 1, 1, 1]])) == 1
+    assert fits.decay_trend(np.array([[3.0, 1, 1, 0, 0], [1, 1, 1, 1, 0]])) == -1
+    assert fits.decay_trend(np.array([[0.0, 0, 1, 2, 3], [0, 0, 1, 1, 1]])) == 1
 
 
 def test_the_nearest_curve_that_does_not_grow_is_the_nearest():
@@ -63,7 +63,7 @@ def test_the_nearest_curve_that_does_not_grow_is_the_nearest():
     draw = np.random.default_rng(1)
     for _ in range(20):
         strength = draw.exponential(size=(2, 6))
-        found = shapes.non_increasing(strength)
+        found = fits.non_increasing(strength)
         for own, row in zip(found, strength, strict=True):
 
             def error(d, row=row):
@@ -80,17 +80,17 @@ def test_the_spindle_is_the_least_squares_fit_of_noisy_strengths():
     """Against a general solver, orders 1 and 2 as one."""
     draw = np.random.default_rng(2)
     strengths = np.abs(both(theory.spindle(1.2, 0.05, 10).numpy()) + draw.normal(size=(4, 2, 10)))
-    found = shapes.spindle_test(strengths)
+    found = fits.spindle_test(strengths)
     for k, strength in enumerate(strengths):
-        target = shapes.merged(strength)
+        target = fits.merged(strength)
 
         def residual(x, target=target):
-            return (shapes.merged(both(theory.spindle(x[0], x[1], 10).numpy())) - target).ravel()
+            return (fits.merged(both(theory.spindle(x[0], x[1], 10).numpy())) - target).ravel()
 
-        bounds = ([shapes.MIDDLE[0], 0.0], [shapes.MIDDLE[1], np.inf])
+        bounds = ([fits.MIDDLE[0], 0.0], [fits.MIDDLE[1], np.inf])
         best = min(least_squares(residual, [x, 0.05], bounds=bounds).cost for x in (0.6, 0.9, 1.3))
         expected = 1 - 2 * best / ((target - target.mean()) ** 2).sum()
         assert found.r_squared[k] == pytest.approx(expected, abs=1e-4)  # α is on a grid
-        left = shapes.merged(both(found.curve[k])) - target
+        left = fits.merged(both(found.curve[k])) - target
         assert 1 - (left**2).sum() / ((target - target.mean()) ** 2).sum() == pytest.approx(found.r_squared[k])
         np.testing.assert_allclose(found.curve[k], theory.spindle(found.alpha[k], found.beta[k], 10).numpy())

@@ -23,8 +23,8 @@ from jaxtyping import Float64
 from numpy import ndarray as Array
 from threadpoolctl import ThreadpoolController
 
-from lib import subsets
-from lib.linear_program import Program, Solution
+from .. import subsets
+from .program import Program, Solution
 
 NEAR = 1e-10  # what is closer to its limit is taken to be there; the table is of unit size
 RENEWAL = 50  # pivots from one inverse computed afresh to the next

@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
-from lib import normal_equations
-from lib.linear_program import Program, Solution, combine, spread, subset_sums, superset_sums
-from lib.normal_equations import NormalEquations
-from lib.symmetric_equations import SymmetricEquations
+from . import normal_equations
+from .normal_equations import NormalEquations
+from .program import Program, Solution, combine, spread, subset_sums, superset_sums
+from .symmetric_equations import SymmetricEquations
 
 STEP = 0.995  # how far to go toward the boundary
 STRETCH = 0.5  # how much longer a step a corrector tries for

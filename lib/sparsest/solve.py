@@ -6,19 +6,17 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from lib import first_order, interior_point, parametric_simplex, subsets
-from lib.attainable import Range, attainable_range
-from lib.batches import Scaled, Sparsest, check, check_number, free_memory, in_batches
-from lib.descent import Trajectory, descend, trajectory
-
-__all__ = ["Range", "Sparsest", "Trajectory", "attainable_range", "descend", "sparsest", "trajectory"]
+from .. import subsets
+from . import first_order, interior_point, simplex
+from .batches import free_memory, in_batches
+from .table import Scaled, Sparsest, check, check_number
 
 SETTLED = 1e-3  # share of the strength that may lie at another order before it is said
 SMALL = 12  # players up to which the orders are settled by default
 SOLVERS = {  # and after how many iterations each gives up
     "interior point": (interior_point, 100),
     "first order": (first_order, 20_000),
-    "simplex": (parametric_simplex, 20_000),
+    "simplex": (simplex, 20_000),
 }
 
 
@@ -43,11 +41,11 @@ def sparsest(
     and 2 of networks differ manyfold between the two, at the same Σ|I|: x₁ + x₂ = (x₁ ∧ x₂) + (x₁ ∨ x₂).
 
     max_iterations: after which a table is given up; 100 of the interior point's, 20,000 of the others' unless given.
-    method: "interior point" (lib/interior_point.py) holds a matrix of 2**n × 2**n for each table at work and gets
-    to gaps of 1e-6 and far below in 10 to 20 iterations. "first order" (lib/first_order.py) holds tables only; gaps
+    method: "interior point" (interior_point.py) holds a matrix of 2**n × 2**n for each table at work and gets
+    to gaps of 1e-6 and far below in 10 to 20 iterations. "first order" (first_order.py) holds tables only; gaps
     of 1e-3 take it some hundreds to thousands of iterations, gaps below 1e-5 often more than there is time for.
     "auto" is the former up to 14 players where it fits in the memory there is, and else the latter.
-    "simplex" (lib/parametric_simplex.py) walks on the CPU, a table at a time, to an optimum in a corner, exact but for
+    "simplex" (simplex.py) walks on the CPU, a table at a time, to an optimum in a corner, exact but for
     rounding. It is the fastest by far where some ten to two hundred interactions of low order explain a table, for any
     number of players; on most tables of networks it gets nowhere near in its 20,000 steps.
 

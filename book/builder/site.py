@@ -1,30 +1,25 @@
-"""The book: the notebooks as run, a page for each experiment and what to play with, as a static site.
+"""The site: its source is put together from book/source and the results; Sphinx with MyST-NB renders it.
 
-python -m lib.book [--results results] [--output build/book]
-
-The source of the site is put together in build/book-source, from the folder book/ and from what the pipeline
-made; Sphinx with MyST-NB renders it. Nothing is computed but the numbers that the pages to play with need.
+Nothing is computed but the numbers that the pages to play with need.
 """
 
-import argparse
-import json
 import os
 import shutil
 import subprocess
 import sys
-import time
-import warnings
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import yaml
 
-from lib import experiments, pages, play
+from lib import experiments, play
 from lib.experiments import ROOT
 from lib.prepare import STAGES
 
-BOOK = ROOT / "book"
+from . import pages
+
+BOOK = ROOT / "book" / "source"
 ORDER = (  # of the chapters: the paper's; what is not named here follows
     "logical_model", "1_train", "2_extract", "3_inject", "4_decompose", "why_exact", "sparsity", "generalisation",
     "uncertainty", "5_disentangle", "determined", "6_figures", "overfitting", "7_claims",
@@ -123,24 +118,3 @@ def _write_tables(results: Path, names: list[str], folder: Path) -> tuple[list[s
 def _made(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m lib.book", description=__doc__.splitlines()[0])
-    parser.add_argument("--results", type=Path, default=ROOT / "results", help="the folder with a folder an experiment")
-    parser.add_argument("--output", type=Path, default=ROOT / "build" / "book", help="where the site goes")
-    arguments = parser.parse_args()
-    warnings.simplefilter("default")
-    start = time.monotonic()
-    missing = build(arguments.results, arguments.output, arguments.output.with_name("book-source"))
-    for line in missing:
-        print(f"missing: {line}")
-    size = sum(path.stat().st_size for path in arguments.output.rglob("*") if path.is_file()) / 1e6
-    print(f"{arguments.output / 'index.html'}: {size:.1f} MB, {time.monotonic() - start:.0f} s")
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except (ValueError, OSError, RuntimeError, json.JSONDecodeError) as error:
-        sys.exit(f"error: {error}")

@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from lib.linear_program import Program, Solution, spread, subset_sums, superset_sums
-from lib.symmetric_equations import SymmetricEquations
+from .program import Program, Solution, spread, subset_sums, superset_sums
+from .symmetric_equations import SymmetricEquations
 
 CHECK = 20  # iterations from one certificate to the next
 ENOUGH, SOME, LONG = 0.2, 0.8, 0.36  # what makes a restart: residual over the first; then rising; share of all steps

@@ -1,4 +1,4 @@
-"""What a reader can play with: the tables of an experiment, packed for the views in book/play.
+"""What a reader can play with: the tables of an experiment, packed for the views in the JavaScript beside this file.
 
 A view is a piece of JavaScript that shows the same in a page of the book and in JupyterLab. Here are the fields
 that it needs, as JSON values and bytes: numbers are little-endian float32 in a page, where size counts, and
@@ -19,14 +19,14 @@ from jaxtyping import Float64
 from PIL import Image
 from torch import Tensor
 
-from lib import strengths, tables
-from lib.disentangle import disentangle
-from lib.experiments import ROOT, Experiment
-from lib.extraction import interactions
-from lib.subsets import player_count
-from lib.theory import decay
+from .. import strengths, tables
+from ..disentangle import disentangle
+from ..experiments import Experiment
+from ..extraction import interactions
+from ..subsets import player_count
+from ..theory import decay
 
-VIEWS = ROOT / "book" / "play"
+VIEWS = Path(__file__).parent
 SCRIPTS = ("theory", "dom", "disentangle", "players")  # in the order that they need each other
 DELTAS = (-5, 1, 97)  # powers of ten of the least and the greatest δ of the grid, and how many there are
 SAMPLES = 8  # shown with their players; values.nc has the images of as many

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from lib import subsets
+from .. import subsets
 
 Z_TRANSPOSED_Z = ((2.0, 1.0), (1.0, 1.0))  # the 2×2 factors of these powers
 Z_Z_TRANSPOSED = ((1.0, 1.0), (1.0, 2.0))

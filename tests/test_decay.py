@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lib import theory
-from lib.decay_fit import fit_decay
+from lib.fits import fit_decay
 
 
 @pytest.fixture

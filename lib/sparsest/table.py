@@ -1,18 +1,14 @@
-"""Between value tables as they come and linear programs of unit size, in batches that the machine can hold."""
+"""Value tables as linear programs of unit size, and the interactions that come back, in the tables' units."""
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import psutil
 import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from lib import subsets
-from lib.linear_program import Program
+from .. import subsets
+from .program import Program
 
 
 @dataclass(frozen=True)
@@ -115,49 +111,3 @@ def check_number(name: str, value: float, least: float, most: float = math.inf) 
     if not least <= value < most:
         limits = f"at least {least:g} and below {most:g}" if most < math.inf else f"finite and at least {least:g}"
         raise ValueError(f"{name} is {value}; it must be {limits}")
-
-
-def in_batches(
-    work: Callable[[Tensor, Tensor], tuple[Tensor, ...]],
-    values: Tensor,
-    zeta: Tensor,
-    bytes_per_sample: Callable[[int], int],
-) -> list[Tensor]:
-    """work(values, zeta) on parts of the samples, its results joined along them.
-
-    On a GPU as many samples at once as fit. On a CPU few, for the caches, and one thread for each such part: up
-    to 10 players the operations are so short that threads inside them gain little, and lose a lot where another
-    process has the other cores. Raises MemoryError if not even one sample fits.
-    """
-    n, device = subsets.player_count(values), values.device
-    workers = 1 if values.is_cuda else torch.get_num_threads()
-    step = _samples_at_once(n, bytes_per_sample(n), len(values), workers, device)
-    parts = list(zip(values.split(step), zeta.split(step), strict=True))
-    with _workers(workers, 1 if n <= 10 else workers // len(parts)) as pool:
-        results = list(pool.map(lambda part: work(*part), parts))
-    return [torch.cat(field) for field in zip(*results, strict=True)]
-
-
-@contextlib.contextmanager
-def _workers(count: int, threads: int) -> Iterator[ThreadPoolExecutor]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, threads))
-    try:
-        with ThreadPoolExecutor(count) as pool:
-            yield pool
-    finally:
-        torch.set_num_threads(before)
-
-
-def free_memory(device: torch.device) -> int:
-    """Bytes that can still be allocated there."""
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-
-
-def _samples_at_once(n: int, each: int, samples: int, workers: int, device: torch.device) -> int:
-    free = free_memory(device)
-    if samples and each > free:
-        needed, there = each / 2**30, free / 2**30
-        raise MemoryError(f"{n} players need {needed:.1f} GiB a table; {there:.1f} GiB are free on {device}")
-    most = samples if device.type == "cuda" else 8
-    return max(1, min(most, -(-samples // workers), int(0.8 * free / each / workers)))

@@ -20,9 +20,9 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from lib import subsets
-from lib.subsets import superset_zeta as superset_sums
-from lib.subsets import zeta as subset_sums
+from .. import subsets
+from ..subsets import superset_zeta as superset_sums
+from ..subsets import zeta as subset_sums
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
-from lib.batches import free_memory
-from lib.linear_program import combine, spread, subset_sums, superset_sums
+from .batches import free_memory
+from .program import combine, spread, subset_sums, superset_sums
 
 REFINEMENTS = 3  # of each solution, at most
 LOW = 6  # players inside a block: 64 columns are eliminated at a time

@@ -9,8 +9,10 @@ import nbformat
 from nbformat import NotebookNode
 
 from lib import claims as lib_claims
-from lib import experiments, provenance
+from lib import experiments
 from lib.report import markdown
+
+from . import provenance
 
 DRAWN = re.compile(r'/ "(figure-[\w-]+)"')  # in a cell's code: the figure that it saves
 LONG = 12  # lines of code: more are folded
@@ -18,7 +20,7 @@ LONG = 12  # lines of code: more are folded
 
 @dataclass
 class Captions:
-    """Captions and alternative texts, from book/figures.yaml: by notebook and heading, or by the figure's file name.
+    """Captions and alternative texts, by notebook and heading, or by the figure's file name (figures.yaml).
 
     `missing` collects a line for each figure asked for that has none.
     """
@@ -31,7 +33,9 @@ class Captions:
         listed = self.known["notebooks"].get(notebook, {}).get(heading, [])
         entry = listed[place] if place < len(listed) else self.known["figures"].get(figure)
         if entry is None:
-            self.missing.append(f"caption of {figure or f'{notebook}, “{heading}”, {place + 1}'} in book/figures.yaml")
+            self.missing.append(
+                f"caption of {figure or f'{notebook}, “{heading}”, {place + 1}'} in book/source/figures.yaml"
+            )
             return figure or heading, f"Figure {figure or ''} of {notebook or 'the experiment'}, {heading}"
         return entry["caption"].strip(), " ".join(entry["alt"].split())
 

@@ -1,6 +1,6 @@
 """The book's two things to play with as widgets, on tables of one's own.
 
-The JavaScript is that of the book (book/play); see notebooks/play.ipynb for both in use.
+The JavaScript is that of the book; see notebooks/play.ipynb for both in use.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,8 @@ import traitlets
 from jaxtyping import Float64
 from torch import Tensor
 
-from lib import experiments, play
+from .. import experiments
+from . import fields as play
 
 Pair = tuple[Float64[Tensor, "samples subsets"], Float64[Tensor, "samples subsets"]]
 
@@ -67,5 +68,5 @@ def players(
 
 def of_experiment(name: str, folder: str = "results") -> tuple[Disentangle, Players]:
     """Both, for an experiment of params.yaml that has value tables. Raises as `play.of_experiment` does."""
-    fields = play.of_experiment(experiments.results(name, folder), experiments.load(name))
-    return Disentangle(**fields["disentangle"]), Players(**fields["players"])
+    found = play.of_experiment(experiments.results(name, folder), experiments.load(name))
+    return Disentangle(**found["disentangle"]), Players(**found["players"])

@@ -1,0 +1,1 @@
+"""The book, built: python -m book.builder."""
