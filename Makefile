@@ -20,7 +20,7 @@ book: .venv/ready-for-book # what the pipeline made, as a static site to be read
 
 test: .venv/ready-to-test
 	dvc pull data.dvc
-	ruff check
+	ruff check && ruff format --check --quiet
 	python -m pytest
 	@echo "Not run here: make test-browser (needs Chromium), make test-paper (needs the data sets)."
 

@@ -1,12 +1,13 @@
 """Notebooks as stages of the pipeline: equal inputs give equal bytes, and prose may change freely.
 
-python -m lib.notebook run 1_train NAME     its code run for the experiment NAME → results/NAME/run/
+python -m lib.notebook run 1_train NAME     its code run for the experiment NAME → results/NAME/run/, with its md5
 python -m lib.notebook weave NAME           prose and outputs together → results/NAME/notebooks/
 python -m lib.notebook claims               the notebook over all experiments → results/claims.ipynb
 """
 
 import argparse
 import base64
+import hashlib
 import io
 import json
 import os
@@ -48,11 +49,37 @@ def weave(source: NotebookNode, executed: NotebookNode) -> NotebookNode:
     return _normal(woven)
 
 
+def digest(notebook: NotebookNode) -> str:
+    """The md5 of a notebook's code and outputs; prose and where it stands do not count."""
+    code = nbformat.writes(_normal([cell for cell in notebook.cells if cell.cell_type == "code"]))
+    return hashlib.md5(code.encode(), usedforsecurity=False).hexdigest()
+
+
+def weave_all(results: Path, sources: Path) -> None:
+    """results/notebooks: today's prose with the outputs of the runs that results/run/*.md5 names.
+
+    These are in results/run, where they ran on this machine, or else in what was woven before. Where they are in
+    neither, one line says so, and the notebook has its code alone.
+    """
+    for name in [*STAGES, *(["alternatives"] if (results / "run" / "alternatives.md5").exists() else [])]:
+        ran = (results / "run" / f"{name}.md5").read_text().strip()
+        source = nbformat.read(sources / f"{name}.ipynb", as_version=4)
+        candidates = (results / folder / f"{name}.ipynb" for folder in ("run", "notebooks"))
+        known = (nbformat.read(path, as_version=4) for path in candidates if path.exists())
+        executed = next((found for found in known if digest(found) == ran), None)
+        if executed is None:
+            print(f"{results.name}: the outputs of {name} are not here; dvc repro -f -s runs it again")
+            executed = nbformat.from_dict(code_of(source))
+        executed.cells = [cell for cell in executed.cells if cell.cell_type == "code"]
+        write(weave(source, executed), results / "notebooks" / f"{name}.ipynb")
+
+
 def run(source: Path, output: Path, parameters: dict) -> None:
     """Runs a notebook with its working directory at the root of the repository; `output` is whole or absent.
 
     What the cells print shows in the terminal as they run. Raises ValueError for a parameter the notebook
     does not have, and RuntimeError, one line, if a cell fails; the notebook up to there is then kept in build/failed/.
+    Its `digest` is beside it, as .md5.
     """
     known = papermill.inspect_notebook(str(source))
     for name in parameters:
@@ -74,8 +101,10 @@ def run(source: Path, output: Path, parameters: dict) -> None:
             stdout_file=sys.stdout,
             extra_arguments=["--log-level=40"],
         )
-        executed = nbformat.read(partial, as_version=4)
-        write(_normal(executed.cells), output)
+        executed = _normal(nbformat.read(partial, as_version=4).cells)
+        write(executed, output)
+        with whole(output.with_suffix(".md5")) as file:
+            file.write_text(f"{digest(executed)}\n")
     except PapermillExecutionError as error:
         failed = ROOT / "build" / "failed" / f"{output.parent.parent.name}-{output.name}"
         failed.parent.mkdir(parents=True, exist_ok=True)
@@ -156,11 +185,7 @@ def main() -> None:
         return
     if arguments.command == "weave":
         results = experiments.results(arguments.experiment)
-        for name in STAGES:
-            parts = (
-                nbformat.read(f, as_version=4) for f in (sources / f"{name}.ipynb", results / "run" / f"{name}.ipynb")
-            )
-            write(weave(*parts), results / "notebooks" / f"{name}.ipynb")
+        weave_all(results, sources)
         return
     experiments.load(arguments.experiment, arguments.overrides)  # a wrong parameter stops here, before anything starts
     results = experiments.results(arguments.experiment, arguments.folder, arguments.overrides)

@@ -1,6 +1,5 @@
 """Plots: axes in, artists out. One palette and one style for every figure."""
 
-import os
 from collections.abc import Collection
 from pathlib import Path
 
@@ -11,6 +10,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
+
+from .files import whole
 
 # Okabe and Ito's colours, told apart by colour-blind readers; lightness differs, so that grey prints work too.
 PALETTE = {
@@ -41,8 +42,6 @@ def style() -> None:
             "legend.fontsize": 10,
             "legend.frameon": False,
             "figure.constrained_layout.use": True,
-            "svg.hashsalt": "interactions",  # else every drawing has other identifiers
-            "svg.fonttype": "none",
         }
     )
 
@@ -136,13 +135,10 @@ def epoch_axis(axes: Axes, timepoints: dict[str, int]) -> None:
 
 
 def save(figure: Figure, stem: Path) -> None:
-    """Writes stem.png and stem.svg; each is whole or absent, and equal figures make equal bytes."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
+    """Writes stem.png, whole or absent; equal figures make equal bytes."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
-    for panel in figure.axes:  # the layout solver's last digits vary from run to run, and identifiers are made of them
+    for panel in figure.axes:  # the layout solver's last digits vary from run to run
         panel.set_position(np.round(panel.get_position().bounds, 6))
-    for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-        partial = stem.with_name(f"{stem.name}.partial")
-        figure.savefig(partial, format=kind, metadata=metadata)
-        os.replace(partial, stem.with_suffix(f".{kind}"))
+    with whole(stem.with_suffix(".png")) as partial:
+        figure.savefig(partial, format="png", metadata={"Software": None})

@@ -6,13 +6,13 @@ python -m lib.shipped
 """
 
 import hashlib
-import os
 import sys
 from pathlib import Path
 
 import yaml
 
 from .experiments import ROOT
+from .files import whole
 
 
 def bring(root: Path = ROOT) -> list[Path]:
@@ -34,10 +34,8 @@ def bring(root: Path = ROOT) -> list[Path]:
             raise ValueError(
                 f"{kept.relative_to(root)} is damaged: its md5 is {found}; {name} has {expected} in dvc.lock"
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_bytes(content)
-        os.replace(partial, path)
+        with whole(path) as partial:
+            partial.write_bytes(content)
         brought.append(path)
     return brought
 

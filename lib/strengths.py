@@ -11,21 +11,19 @@ from torch import Tensor
 from .subsets import orders, player_count
 
 
-def threshold(values: Float64[Tensor, "*samples subsets"], share: float = 0.02) -> Float64[Tensor, ""]:
-    """τ = share · mean over samples of |v(x) − v(x_∅)| (Section 2.2.1), in the units of v.
+def swing(values: Float64[Tensor, "*samples subsets"]) -> Float64[Tensor, ""]:
+    """Mean over samples of |v(x) − v(x_∅)|, in the units of v: τ and ζ are shares of it (Section 2.2.1, Appendix D).
 
-    Choice: with the absolute value, which the paper's τ lacks; without it, outputs of both signs cancel
-    and τ may turn negative. The bound ζ on the removed noise δ_T (Appendix D) is the same number.
+    Choice: with the absolute value, which Section 2.2.1 lacks and Table 1 has; without it, outputs of both signs cancel
+    and τ may turn negative.
 
-    Raises ValueError for a share below 0 and for tables with no sample or with non-finite entries.
+    Raises ValueError for tables with no sample or with non-finite entries.
     """
     player_count(values)
-    if not 0 <= share < float("inf"):
-        raise ValueError(f"share is {share}; allowed: finite and at least 0")
-    tau = share * (values[..., -1] - values[..., 0]).abs().mean()
-    if not torch.isfinite(tau):
-        raise ValueError(f"values {tuple(values.shape)} give τ = {tau}; allowed: finite, one sample at least")
-    return tau
+    mean = (values[..., -1] - values[..., 0]).abs().mean()
+    if not torch.isfinite(mean):
+        raise ValueError(f"values {tuple(values.shape)} give a mean of {mean}; allowed: finite, one sample at least")
+    return mean
 
 
 def merge_singletons(

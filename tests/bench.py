@@ -95,7 +95,7 @@ def solvers() -> None:
     weights = (1 + 1e-4 * subsets.orders(N).double()).numpy()
     for kind in ("untrained", "overfitted", "planted"):
         values = tables(kind, 50)
-        zeta = strengths.threshold(values)
+        zeta = 0.02 * strengths.swing(values)
         few = range(HIGHS_TABLES)
         single = sum(best(lambda k=k, v=values, z=zeta: sparsest.sparsest(v[k], z), 3) for k in few) / len(few)
         batch, found = once(lambda values=values, zeta=zeta: sparsest.sparsest(values, zeta))
@@ -127,7 +127,7 @@ def many_players() -> None:
     for n, other, tolerance in ((12, "interior point", 1e-4), (14, "first order", 1e-3), (16, "first order", 1e-3)):
         for kind in ("untrained", "planted"):
             values = tables(kind, 1, n=n)[0]
-            zeta = strengths.threshold(values[None])
+            zeta = 0.02 * strengths.swing(values[None])
             theirs, found = once(lambda v=values, z=zeta, m=other, t=tolerance: sparsest.sparsest(v, z, t, method=m))
             if kind == "untrained":
                 print(f"             {other}, {kind}, n = {n}: {theirs:.3g} s, gap {float(found.gap):.1e}", flush=True)

@@ -105,8 +105,8 @@ def pairs_of(small_results, name, timepoint):
     """The tables that lib/ finds for itself, and τ."""
     setting, values = experiments.load(name), tables.read(small_results / name / "values.nc")["values"]
     v = torch.from_numpy(values.sel(timepoint=timepoint).values)
-    solved = sparsest(v, float(strengths.threshold(v, setting.zeta)), setting.gap)
-    return v, solved.i_and, solved.i_or, float(strengths.threshold(v, setting.tau)), setting
+    solved = sparsest(v, setting.zeta * float(strengths.swing(v)), setting.gap)
+    return v, solved.i_and, solved.i_or, setting.tau * float(strengths.swing(v)), setting
 
 
 def test_disentangling_by_hand_gives_the_numbers_of_lib(page, small_results):

@@ -59,7 +59,6 @@ def runs(tmp_path_factory, sources):
 def test_all_results_are_there(runs):
     results = runs[0]
     assert {path.stem for path in (results / "figures").glob("*.png")} == PNG
-    assert {path.stem for path in (results / "figures").glob("*.svg")} == PNG
     metrics = json.loads((results / "metrics.json").read_text())
     assert list(metrics["timepoints"]) == ["A", "B", "C", "D"]
     assert list(metrics["noise"]) == ["parameters-3", "parameters-30", "inputs-4"]
@@ -79,7 +78,7 @@ def test_the_tutorials_write_their_statistics_and_figures(runs):
         json.loads((results / f"{name}.json").read_text()) for name in ("logical-model", "generalisation", "sparsity")
     )
     for name in ("figure-1", "figure-6", "figure-sparsity"):
-        assert all((results / f"{name}.{kind}").stat().st_size for kind in ("png", "svg"))
+        assert (results / f"{name}.png").stat().st_size
     for name, row in logical["timepoints"].items():
         assert row["largest_error_over_zeta"] <= 1 + 1e-9
         assert 0 <= row["salient_interactions"] == sparse["timepoints"][name]["salient"] <= 2 * (2**5 - 1) - 5
@@ -165,6 +164,26 @@ def test_prose_and_outputs_together(runs, sources):
         assert prose == [cell.source for cell in source.cells if cell.cell_type == "markdown"]
         assert sum(bool(cell.get("outputs")) for cell in woven.cells) >= 1, name
         assert [cell.id for cell in woven.cells] == [f"cell-{k}" for k in range(len(woven.cells))]
+
+
+def test_what_was_woven_before_is_woven_again_where_the_runs_are_not(runs, tmp_path, capsys):
+    """Outputs are in git once, in the woven notebooks; of the runs, only their md5."""
+    results = tmp_path / "digits-vgg"
+    shutil.copytree(runs[0] / "run", results / "run")
+    notebook.weave_all(results, ROOT / "notebooks")
+    first = {path.name: path.read_bytes() for path in (results / "notebooks").iterdir()}
+    assert {f"{name}.ipynb" for name in [*prepare.STAGES, "alternatives"]} == set(
+        first
+    ) and capsys.readouterr().out == ""
+    for path in (results / "run").glob("*.ipynb"):
+        path.unlink()
+    notebook.weave_all(results, ROOT / "notebooks")
+    assert {path.name: path.read_bytes() for path in (results / "notebooks").iterdir()} == first
+    (results / "run" / "1_train.md5").write_text("another\n")
+    notebook.weave_all(results, ROOT / "notebooks")
+    assert "the outputs of 1_train are not here" in capsys.readouterr().out
+    cells = nbformat.read(results / "notebooks" / "1_train.ipynb", as_version=4).cells
+    assert not any(cell.get("outputs") for cell in cells)
 
 
 def test_outputs_of_other_code_are_refused(runs, sources):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 
-from lib.strengths import by_order, jaccard_by_order, merge_singletons, normaliser, salient, threshold
+from lib.strengths import by_order, jaccard_by_order, merge_singletons, normaliser, salient, swing
 from lib.subsets import logical_model
 
 REFUSED = (ValueError, TypeCheckError)  # shapes are refused earlier when annotations are checked at run time
@@ -85,9 +85,8 @@ def test_merging_singletons_leaves_the_logical_model_as_it_is():
 
 def test_threshold_is_a_share_of_the_mean_magnitude_of_the_output():
     values = torch.tensor([[1.0, 8.0, 8.0, 4.0], [2.0, 8.0, 8.0, -3.0]], dtype=torch.float64)
-    assert threshold(values).item() == pytest.approx(0.02 * (3 + 5) / 2)
-    assert threshold(values, share=0.5).item() == pytest.approx(2.0)
-    assert by_order(values, values, threshold(values)).shape == (2, 2, 2)  # a 0-d tensor is a threshold
+    assert swing(values).item() == pytest.approx((3 + 5) / 2)
+    assert by_order(values, values, 0.02 * swing(values)).shape == (2, 2, 2)  # a 0-d tensor is a threshold
 
 
 def test_normaliser_is_the_mean_salient_magnitude_of_order_1():
@@ -155,10 +154,8 @@ def test_bad_input_is_named():
         salient(i_and, i_or, float("nan"))
     with pytest.raises(ValueError, match="i_or has nan"):
         by_order(i_and, i_or / 0.0)
-    with pytest.raises(ValueError, match="share is -0.1"):
-        threshold(i_and, share=-0.1)
     with pytest.raises(ValueError, match=r"values \(0, 8\) give"):
-        threshold(i_and[:0])
+        swing(i_and[:0])
     with pytest.raises(REFUSED):
         by_order(i_and, i_or[:, :4])
     with pytest.raises(REFUSED):

@@ -139,7 +139,7 @@ def of_experiment(results: Path, setting: Experiment, precision: type = np.float
     measured = tables.read(results / "values.nc")
     names = [str(name) for name in measured.timepoint.values]
     values = {name: torch.from_numpy(measured["values"].sel(timepoint=name).values) for name in names}
-    tau = {name: float(strengths.threshold(table, setting.tau)) for name, table in values.items()}
+    tau = {name: setting.tau * float(strengths.swing(table)) for name, table in values.items()}
     if (results / "interactions.nc").exists():
         found = tables.read(results / "interactions.nc")
     else:
