@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .checks import require
 from .experiments import ROOT
 from .files import whole
 from .resampling import interval
@@ -112,8 +113,7 @@ class Claim:
     note: str = ""  # what else has to be known
 
     def __post_init__(self) -> None:
-        if self.verdict not in VERDICTS:
-            raise ValueError(f"verdict = {self.verdict!r}: allowed are {', '.join(VERDICTS)}")
+        require(self.verdict in VERDICTS, "verdict", repr(self.verdict), ", ".join(VERDICTS))
 
     @property
     def figures(self) -> str:
@@ -166,8 +166,7 @@ def judge(
     if value is None or math.isnan(value):
         return VERDICTS[3]
     sign = -1.0 if at_most else 1.0
-    if sign * weakly > sign * holds:
-        raise ValueError(f"weakly = {weakly}: allowed is what is no stricter than holds = {holds}")
+    require(sign * weakly <= sign * holds, "weakly", weakly, f"what is no stricter than holds, {holds}")
 
     def keeps_to(number: float, limit: float) -> bool:
         return round(sign * (number - limit), 9) >= 0
@@ -190,8 +189,7 @@ def resampled(
 
     The interval is None with fewer than two samples or no resamples. Raises ValueError for no sample at all.
     """
-    if not len(samples):
-        raise ValueError("samples has none; allowed: one or more")
+    require(len(samples), "the number of samples", 0, "one or more")
     ends = interval(lambda drawn: statistic(samples[drawn].mean(0)), len(samples), resamples, seed)
     return float(statistic(samples.mean(0))), None if ends is None else tuple(ends.tolist())
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from .experiments import ROOT
 
 PACKAGE = "lib"
-MACHINERY = {"experiments", "closure", "devices", "files", "tables", "notebook", "datasets.downloads"}
+MACHINERY = {"experiments", "checks", "closure", "devices", "files", "tables", "notebook", "datasets.downloads"}
 SHOWN = {"plots", "report"}  # how results look
 
 

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from .checks import require
 from .theory import decay, spindle
 
 ALPHAS = 97  # grid points over the range of α
@@ -41,8 +42,8 @@ class Splits:
         Raises ValueError for an unknown name and for a level not between 0 and 1.
         """
         names = [field.name for field in fields(self)]
-        _require(name in names, "name", repr(name), ", ".join(names))
-        _require(0 < level < 1, "level", level, "between 0 and 1")
+        require(name in names, "name", repr(name), ", ".join(names))
+        require(0 < level < 1, "level", level, "between 0 and 1")
         values, tail = getattr(self, name), (1 - level) / 2
         return values.quantile(tail, dim=0), values.quantile(1 - tail, dim=0)
 
@@ -156,7 +157,7 @@ def resplit(
     """
     _check_disentangle(strength, i_and, i_or, delta_range, 0)
     right = bool((weights >= 0).all()) and torch.allclose(weights.sum(1), torch.ones_like(weights[:, 0]))
-    _require(right, "weights", "rows that are negative or sum to other than 1", "weights at least 0 that sum to 1")
+    require(right, "weights", "rows that are negative or sum to other than 1", "weights at least 0 that sum to 1")
     alpha_range = _check_alpha_range(alpha_range, strength.shape[-1])
     grid = _grid(delta_range, strength.device)
     return _weighted(strength, _decays_at(i_and, i_or, grid), grid, weights, alpha_range)
@@ -322,21 +323,16 @@ def _at_end(x: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor:
     return torch.minimum(x - low, high - x) <= 1e-6 * (high - low)
 
 
-def _require(ok: bool, field: str, value: object, allowed: str) -> None:
-    if not ok:
-        raise ValueError(f"{field} is {value}; allowed: {allowed}")
-
-
 def _check_strength(strength: Tensor) -> None:
     shape = tuple(strength.shape)
-    _require(len(shape) >= 2 and shape[-2] == 2, "shape of strength", shape, "(…, 2, n)")
+    require(len(shape) >= 2 and shape[-2] == 2, "shape of strength", shape, "(…, 2, n)")
     allowed = torch.isfinite(strength) & (strength >= 0)
-    _require(bool(allowed.all()), "strength", f"{strength[~allowed][:1].tolist()}", "finite and at least 0")
+    require(bool(allowed.all()), "strength", f"{strength[~allowed][:1].tolist()}", "finite and at least 0")
 
 
 def _check_alpha_range(alpha_range: tuple[float, float] | None, n: int) -> tuple[float, float]:
     low, high = alpha_range or (3 / n, 2 - 1 / n)
-    _require(0 < low < high < math.inf, "alpha_range", (low, high), "0 < low < high, finite")
+    require(0 < low < high < math.inf, "alpha_range", (low, high), "0 < low < high, finite")
     return low, high
 
 
@@ -345,10 +341,10 @@ def _check_disentangle(
 ) -> None:
     _check_strength(strength)
     shape, (low, high) = tuple(strength.shape), delta_range
-    _require(len(shape) == 3 and shape[0] > 0, "shape of strength", shape, "(samples, 2, n), samples ≥ 1")
-    _require(bool(strength.any()), "strength", "0 everywhere", "above 0 somewhere")
+    require(len(shape) == 3 and shape[0] > 0, "shape of strength", shape, "(samples, 2, n), samples ≥ 1")
+    require(bool(strength.any()), "strength", "0 everywhere", "above 0 somewhere")
     for name, table in (("i_and", i_and), ("i_or", i_or)):
         expected = (shape[0], 2 ** shape[-1])
-        _require(tuple(table.shape) == expected, f"shape of {name}", tuple(table.shape), f"{expected}")
-    _require(0 < low < high < math.inf, "delta_range", (low, high), "0 < low < high, finite")
-    _require(bootstrap >= 0, "bootstrap", bootstrap, "at least 0 resamples")
+        require(tuple(table.shape) == expected, f"shape of {name}", tuple(table.shape), f"{expected}")
+    require(0 < low < high < math.inf, "delta_range", (low, high), "0 < low < high, finite")
+    require(bootstrap >= 0, "bootstrap", bootstrap, "at least 0 resamples")

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float64
 from scipy.optimize import isotonic_regression, minimize_scalar
 from torch import Tensor
 
+from .checks import require
 from .resampling import interval, trend
 from .theory import decay, spindle
 
@@ -84,10 +85,9 @@ def spindle_test(strength: Float64[np.ndarray, "*batch 2 n"]) -> SpindleTest:
     negative.
     """
     n = strength.shape[-1]
-    if n < 4 or strength.shape[-2] != 2:
-        raise ValueError(f"strength has shape {strength.shape}: allowed is (…, 2, n), n ≥ 4")
-    if not (np.isfinite(strength) & (strength >= 0)).all():
-        raise ValueError("strength has entries below 0 or not finite: allowed are finite ones from 0 on")
+    require(n >= 4 and strength.shape[-2] == 2, "shape of strength", strength.shape, "(…, 2, n), n ≥ 4")
+    bad = strength[~(np.isfinite(strength) & (strength >= 0))]
+    require(not len(bad), "strength", bad[:1].tolist(), "finite and at least 0")
     alphas = np.linspace(*MIDDLE, ALPHAS)
     shapes = spindle(torch.from_numpy(alphas), 1.0, n).numpy()  # (alphas, n)
     curves = merged(np.stack([shapes, shapes], 1))[:, 0]
@@ -164,10 +164,9 @@ def fit_decay(
     Raises ValueError for strengths that are not finite, negative or all 0, and for a bad range.
     """
     low, high = delta_range
-    if not 0 < low < high < math.inf:
-        raise ValueError(f"delta_range is {delta_range}; allowed: 0 < low < high, finite")
-    if not (torch.isfinite(strength) & (strength >= 0)).all() or not strength.any():
-        raise ValueError(f"strength spans {strength.min()} to {strength.max()}; allowed: finite, at least 0, not all 0")
+    require(0 < low < high < math.inf, "delta_range", delta_range, "0 < low < high, finite")
+    right = (torch.isfinite(strength) & (strength >= 0)).all() and strength.any()
+    require(right, "strength", f"{strength.min()} to {strength.max()}", "finite, at least 0, not all 0")
 
     def fit(log_delta: float) -> tuple[float, float, Tensor]:
         curve = decay(i_and, i_or, math.exp(log_delta), 1.0).mean(0)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.stats import rankdata
 
+from .checks import require
 from .randomness import derived_seed
 
 
@@ -23,8 +24,7 @@ def interval(
 
     Raises ValueError for a share that is not strictly between 0 and 1.
     """
-    if not 0 < share < 1:
-        raise ValueError(f"share is {share}; allowed: above 0 and below 1")
+    require(0 < share < 1, "share", share, "above 0 and below 1")
     if units < 2 or resamples < 1:
         return None
     draw = np.random.default_rng(derived_seed(seed, "bootstrap"))

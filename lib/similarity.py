@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from .checks import require
 from .strengths import by_order, jaccard_by_order
 from .subsets import player_count
 
@@ -45,8 +46,8 @@ def with_controls(
     Raises ValueError unless both sets have 2 · size samples at least, and size and repeats are 1 at least.
     """
     count = min(len(train[0]), len(test[0]))
-    if not 1 <= size <= count // 2 or repeats < 1:
-        raise ValueError(f"size = {size}, repeats = {repeats}: allowed are 1 to {count // 2}, and at least 1 repeat")
+    require(1 <= size <= count // 2, "size", size, f"1 to {count // 2}, half of the smaller set")
+    require(repeats >= 1, "repeats", repeats, "at least 1")
     found = {"train and test": [], "train and train": [], "test and test": [], "chance": []}
     for _ in range(repeats):
         (a, b), (c, d) = (_two_groups(pair, size, draw) for pair in (train, test))

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
+from .checks import require
 from .strengths import merge_singletons, salient
 from .subsets import orders, player_count
 
@@ -16,8 +17,7 @@ def strongest(
     Of order 1 there is one interaction a player (`merge_singletons`); the entries of the empty set become 0. Raises
     ValueError for a count below 0 and as `merge_singletons` does.
     """
-    if count < 0:
-        raise ValueError(f"count is {count}; allowed: at least 0")
+    require(count >= 0, "count", count, "at least 0")
     both = torch.cat(merge_singletons(i_and, i_or), -1)
     size = i_and.shape[-1]
     magnitude = both.abs()

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
+from .checks import require
 from .subsets import orders, player_count
 
 
@@ -21,8 +22,7 @@ def swing(values: Float64[Tensor, "*samples subsets"]) -> Float64[Tensor, ""]:
     """
     player_count(values)
     mean = (values[..., -1] - values[..., 0]).abs().mean()
-    if not torch.isfinite(mean):
-        raise ValueError(f"values {tuple(values.shape)} give a mean of {mean}; allowed: finite, one sample at least")
+    require(torch.isfinite(mean), f"swing of {tuple(values.shape)} values", mean.item(), "finite, one sample at least")
     return mean
 
 
@@ -34,11 +34,10 @@ def merge_singletons(
     AND{i} and OR{i} both fire exactly where player i is present. Choice: their sum is reported as AND.
     Raises ValueError where the two tables differ in shape or have non-finite entries.
     """
-    if i_and.shape != i_or.shape:
-        raise ValueError(f"i_or has shape {tuple(i_or.shape)}; allowed: that of i_and, {tuple(i_and.shape)}")
+    require(i_and.shape == i_or.shape, "shape of i_or", tuple(i_or.shape), f"that of i_and, {tuple(i_and.shape)}")
     for name, table in (("i_and", i_and), ("i_or", i_or)):
-        if not torch.isfinite(table).all():
-            raise ValueError(f"{name} has nan or infinite entries; allowed: finite")
+        bad = table[~torch.isfinite(table)]
+        require(not len(bad), f"{name}, in {len(bad)} places,", bad[:1].tolist(), "finite")
     singleton = orders(player_count(i_and), i_and.device) == 1
     return i_and + i_or * singleton, i_or * ~singleton
 
@@ -89,8 +88,7 @@ def normaliser(
     `salient` does.
     """
     z = by_order(i_and, i_or, threshold)[..., 0].sum(-1).mean()
-    if not z > 0:
-        raise ValueError(f"Z is {z}; allowed: above 0, so some sample needs a salient interaction of order 1")
+    require(z > 0, "Z", z.item(), "above 0, so some sample needs a salient interaction of order 1")
     return z
 
 
@@ -107,8 +105,8 @@ def jaccard_by_order(
 
     Raises ValueError where the two sides differ in n or one has no sample, and as `merge_singletons` does.
     """
-    if train[0].shape[-1] != test[0].shape[-1]:
-        raise ValueError(f"test has {test[0].shape[-1]} subsets; allowed: as train, {train[0].shape[-1]}")
+    sizes = train[0].shape[-1], test[0].shape[-1]
+    require(sizes[0] == sizes[1], "the number of subsets of test", sizes[1], f"that of train, {sizes[0]}")
     d_train, d_test = _distribution("train", train), _distribution("test", test)
     shared = _sum_by_order(torch.minimum(d_train, d_test)).sum(0)
     joint = _sum_by_order(torch.maximum(d_train, d_test)).sum(0)
@@ -116,16 +114,15 @@ def jaccard_by_order(
 
 
 def _distribution(name: str, pair: tuple[Tensor, Tensor]) -> Float64[Tensor, "4 subsets"]:
-    if pair[0].ndim != 2 or not pair[0].shape[0]:
-        raise ValueError(f"{name} has shape {tuple(pair[0].shape)}; allowed: (samples, 2**n), samples ≥ 1")
+    shape = tuple(pair[0].shape)
+    require(len(shape) == 2 and shape[0], f"shape of {name}", shape, "(samples, 2**n), samples ≥ 1")
     parts = [sign * table for table in merge_singletons(*pair) for sign in (1.0, -1.0)]
     return torch.stack([part.clamp(min=0.0).mean(0) for part in parts])
 
 
 def _over(table: Tensor, threshold: float | Tensor) -> Tensor:
     limit = torch.as_tensor(threshold, dtype=table.dtype, device=table.device)
-    if not (limit >= 0).all():
-        raise ValueError(f"threshold is {threshold}; allowed: at least 0")
+    require((limit >= 0).all(), "threshold", threshold, "at least 0")
     mask = table.abs() > limit[..., None]
     mask[..., 0] = False
     return mask

@@ -43,7 +43,7 @@ def test_rounding_decides_nothing():
 
 
 def test_a_threshold_that_makes_no_sense_is_refused():
-    with pytest.raises(ValueError, match="weakly = 0.9"):
+    with pytest.raises(ValueError, match="weakly is 0.9"):
         claims.judge(1.0, None, holds=0.8, weakly=0.9)
 
 
@@ -77,7 +77,7 @@ def test_claims_come_back_from_their_files(tmp_path):
     assert [row.verdict for row in rows] == ["holds", "not measured", "not measured"]
     assert rows[0].figures == "−1 [−1, −0.9]" and rows[1].claim == "it grows with the noise on the inputs"
     assert rows[2].where == "Fig. 2, D" and rows[2].interval is None
-    with pytest.raises(ValueError, match="verdict = 'yes'"):
+    with pytest.raises(ValueError, match="verdict is 'yes'"):
         claims.Claim("theorem", "a", "b", "c", "d", "e", 1.0, None, "yes")
 
 

@@ -40,5 +40,5 @@ def test_more_shrinkage_than_allowed_ends_at_the_edge(tables):
 def test_bad_input_is_refused(tables):
     with pytest.raises(ValueError, match="delta_range"):
         fit_decay(torch.ones(2, 6, dtype=torch.float64), *tables, delta_range=(0.0, 1.0))
-    with pytest.raises(ValueError, match="strength spans"):
+    with pytest.raises(ValueError, match="strength is"):
         fit_decay(torch.zeros(2, 6, dtype=torch.float64), *tables)

@@ -36,7 +36,7 @@ def test_what_only_looks_like_a_spindle_is_none(curve, words):
 def test_nothing_is_no_spindle_and_batches_are_taken_apart():
     curves = np.stack([both(theory.spindle(1.0, 1.0, 10).numpy()), np.zeros((2, 10))])
     assert fits.spindle_test(curves).score.tolist() == [pytest.approx(1), 0]
-    with pytest.raises(ValueError, match="below 0 or not finite"):
+    with pytest.raises(ValueError, match="strength is .*allowed: finite and at least 0"):
         fits.spindle_test(-curves)
     with pytest.raises(ValueError, match="n ≥ 4"):
         fits.spindle_test(np.ones((2, 3)))

@@ -12,7 +12,7 @@ from lib.experiments import ROOT
 
 LIB = ROOT / "lib"
 WINGS = {  # of each module directly in lib; a wing may import itself and those in ALLOWED
-    "ground": "experiments randomness devices memory files tables closure",
+    "ground": "checks experiments randomness devices memory files tables closure",
     "measure": "datasets networks text training players inject",
     "solve": "subsets sparsest descent",
     "analyse": "extraction strengths similarity sparsity theory fits disentangle resampling claims",

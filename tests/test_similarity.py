@@ -60,7 +60,7 @@ def test_more_samples_are_more_similar():
 
 
 def test_too_few_samples_are_refused():
-    with pytest.raises(ValueError, match="size = 2, repeats = 1: allowed are 1 to 1"):
+    with pytest.raises(ValueError, match="size is 2; allowed: 1 to 1"):
         with_controls(tables(3), tables(8), 2, 1, draw())
 
 

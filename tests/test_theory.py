@@ -129,15 +129,15 @@ def test_decay_broadcasts_gamma():
 def test_bad_input_is_named():
     table = random_tables(3)[0]
     for delta in (-1e-3, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="delta spans .*; allowed: finite and at least 0"):
+        with pytest.raises(ValueError, match="delta is .*; allowed: finite and at least 0"):
             shrink(table, delta)
     for gamma in (-1.0, float("nan")):
-        with pytest.raises(ValueError, match="gamma spans .*; allowed: finite and at least 0"):
+        with pytest.raises(ValueError, match="gamma is .*; allowed: finite and at least 0"):
             decay(table, table, 0.1, gamma)
     for alpha in (0.0, -0.5, float("nan")):
-        with pytest.raises(ValueError, match="alpha spans .*; allowed: finite and above 0"):
+        with pytest.raises(ValueError, match="alpha is .*; allowed: finite and above 0"):
             spindle(alpha, 1.0, 10)
-    with pytest.raises(ValueError, match="beta spans .*; allowed: finite"):
+    with pytest.raises(ValueError, match="beta is .*; allowed: finite"):
         spindle(1.0, float("inf"), 10)
     with pytest.raises((ValueError, TypeCheckError)):
         decay(table, table[:4], 0.1, 1.0)

@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from .. import strengths, tables
+from ..checks import require
 from ..disentangle import disentangle
 from ..experiments import Experiment
 from ..extraction import interactions
@@ -69,8 +70,7 @@ def disentangle_fields(
     ValueError for an unknown reference, and as `normaliser` and `disentangle` do.
     """
     names = list(conditions)
-    if reference is not None and reference not in names:
-        raise ValueError(f"reference is {reference!r}; allowed: {', '.join(names)}, or None")
+    require(reference is None or reference in names, "reference", repr(reference), f"{', '.join(names)}, or None")
     z = {name: float(strengths.normaliser(*pair, tau[name])) for name, pair in conditions.items()}
     deltas = torch.logspace(*DELTAS, dtype=torch.float64)
     rows, strength, decays = [], [], []
@@ -111,8 +111,7 @@ def players_fields(
     number of players than the tables, and where `values` and `conditions` differ in names.
     """
     names, n = list(values), player_count(next(iter(values.values())))
-    if names != list(conditions):
-        raise ValueError(f"conditions are {', '.join(conditions)}; allowed: those of values, {', '.join(names)}")
+    require(names == list(conditions), "conditions", list(conditions), f"those of values, {', '.join(names)}")
     for sample in samples:
         players = sample.patches if sample.words is None else sample.words
         if players is None or len(players) != n:

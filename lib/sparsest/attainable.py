@@ -9,6 +9,7 @@ from jaxtyping import Float64, Shaped
 from torch import Tensor
 
 from .. import subsets
+from ..checks import require
 from . import interior_point
 from .batches import in_batches
 from .program import spread
@@ -55,8 +56,7 @@ def attainable_range(
     tables, limits = check(values, zeta)
     n = subsets.player_count(tables)
     for m in orders:
-        if not 1 <= m <= n:
-            raise ValueError(f"orders has {m}; for {n} players it must be from 1 to {n}")
+        require(1 <= m <= n, "an order", m, f"1 to {n}, the number of players")
     tolerance = slack / 1000
 
     def work(v: Tensor, zeta: Tensor) -> tuple[Tensor, ...]:

@@ -7,6 +7,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from .. import subsets
+from ..checks import require
 from . import first_order, interior_point, simplex
 from .batches import free_memory, in_batches
 from .table import Scaled, Sparsest, check, check_number
@@ -60,13 +61,11 @@ def sparsest(
     if tolerance is None:
         tolerance = tie_break / 1000 if tie_break and n <= SMALL else 1e-4
     check_number("tolerance", tolerance, torch.finfo(torch.float64).eps, 1.0)
-    if ties not in ("low", "high"):
-        raise ValueError(f"ties is {ties!r}; it must be 'low' or 'high'")
+    require(ties in ("low", "high"), "ties", repr(ties), "'low', 'high'")
     if method == "auto":
         fits = n <= 14 and interior_point.bytes_per_sample(n) < 0.8 * free_memory(tables.device)
         method = "interior point" if fits else "first order"
-    if method not in SOLVERS:
-        raise ValueError(f"method is {method!r}; it must be 'auto', 'interior point', 'first order' or 'simplex'")
+    require(method in SOLVERS, "method", repr(method), f"'auto', {', '.join(map(repr, SOLVERS))}")
     solver, default = SOLVERS[method]
     limit = default if max_iterations is None else max_iterations
     check_number("max_iterations", limit, 1)

@@ -8,6 +8,7 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from .. import subsets
+from ..checks import require
 from .program import Program
 
 
@@ -88,26 +89,20 @@ class Scaled:
 def check(values: Tensor, zeta: Tensor | float | int) -> tuple[Tensor, Tensor]:
     """The tables and their zeta with one batch axis. Raises ValueError where they are not what they should be."""
     n = subsets.player_count(values)
-    if values.dtype != torch.float64:
-        raise ValueError(f"values has dtype {values.dtype}; torch.float64 is needed")
-    bad = ~torch.isfinite(values)
-    if bad.any():
-        first, count = tuple(bad.nonzero()[0].tolist()), int(bad.sum())
-        raise ValueError(f"values has {count} entries NaN or infinite, the first at {first}; all must be finite")
-    if not torch.isfinite(values - values[..., :1]).all():
-        raise ValueError("values has differences beyond what float64 holds; scale it down")
+    require(values.dtype == torch.float64, "dtype of values", values.dtype, "torch.float64")
+    bad = (~torch.isfinite(values)).nonzero().tolist()
+    require(not bad, "values", f"NaN or infinite in {len(bad)} entries, the first at {bad[:1]}", "finite")
+    fits = torch.isfinite(values - values[..., :1]).all()
+    require(fits, "a difference of values", "beyond float64", "finite ones; scale the values down")
     batch = tuple(values.shape[:-1])
     zeta = torch.as_tensor(zeta, dtype=values.dtype, device=values.device)
-    if zeta.ndim and zeta.shape != batch:
-        raise ValueError(f"zeta has shape {tuple(zeta.shape)}; one number or shape {batch} is needed")
-    bad = ~((zeta >= 0) & torch.isfinite(zeta))
-    if bad.any():
-        raise ValueError(f"zeta is {zeta[bad][0].item()}; it must be a finite number, at least 0")
+    require(not zeta.ndim or zeta.shape == batch, "shape of zeta", tuple(zeta.shape), f"() or {batch}")
+    bad = zeta[~((zeta >= 0) & torch.isfinite(zeta))]
+    require(not len(bad), "zeta", bad[:1].tolist(), "finite and at least 0")
     return values.reshape(-1, 2**n), zeta.expand(batch).reshape(-1)
 
 
 def check_number(name: str, value: float, least: float, most: float = math.inf) -> None:
     """Raises ValueError unless least ≤ value < most."""
-    if not least <= value < most:
-        limits = f"at least {least:g} and below {most:g}" if most < math.inf else f"finite and at least {least:g}"
-        raise ValueError(f"{name} is {value}; it must be {limits}")
+    limits = f"at least {least:g} and below {most:g}" if most < math.inf else f"finite and at least {least:g}"
+    require(least <= value < most, name, value, limits)
