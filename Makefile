@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 figures: .venv/ready
 	dvc pull data.dvc
-	dvc repro
+	python -m lib.pipeline
 	@echo "The figures are in results/*/figures, the notebooks as run in results/*/notebooks."
 
 book: .venv/ready-for-book # what the pipeline made, as a static site to be read

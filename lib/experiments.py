@@ -222,6 +222,11 @@ def running(params: Path = PARAMS) -> list[str]:
     return content["run"]
 
 
+def choices(params: Path = PARAMS) -> list[str]:
+    """The names that params.yaml lists under `choices`."""
+    return _read(params)["choices"] or []
+
+
 def device(params: Path = PARAMS) -> str:
     """Where to compute: the COMPANION_DEVICE variable, else `device` of params.yaml (auto, cpu, cuda or cuda:k).
 

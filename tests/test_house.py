@@ -16,7 +16,7 @@ WINGS = {  # of each module directly in lib; a wing may import itself and those 
     "measure": "datasets networks text training players inject",
     "solve": "subsets sparsest descent",
     "analyse": "extraction strengths similarity sparsity theory fits disentangle resampling claims",
-    "run": "plots report prepare notebook launch shipped",
+    "run": "plots report prepare notebook pipeline launch shipped",
     "play": "play",
 }
 ALLOWED = {

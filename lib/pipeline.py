@@ -1,0 +1,212 @@
+"""`make figures`: what params.yaml lists under `run`, independent stages side by side.
+
+python -m lib.pipeline [--workers 2]
+
+The stages and what each needs are those of dvc.yaml, and DVC runs them, one a process. `dvc repro` does the same, one
+stage after the other.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+
+import yaml
+
+from . import experiments
+from .claims import Claim, read
+from .experiments import ROOT
+
+SECONDS = {  # of each stage of the digits, alone on two cores: what is longest starts first
+    **{"train": 50, "extract": 40, "inject": 60, "decompose": 220, "logical_model": 15, "why_exact": 110},
+    **{"generalisation": 45, "sparsity": 90, "disentangle": 30, "figures": 15, "uncertainty": 20, "determined": 110},
+    **{"overfitting": 50, "claims": 10, "weave": 5, "alternatives": 300},
+}
+CHATTER = (  # of DVC, in the beginnings of its lines
+    *(
+        "Running stage",
+        "> ",
+        "Updating lock",
+        "Generating lock",
+        "To track the changes",
+        "\tgit add",
+        "'data.dvc' didn't",
+    ),
+    *("To enable auto", "\tdvc config", "Use `dvc push`"),
+)
+
+
+def graph(run: list[str], choices: list[str], root: Path = ROOT) -> dict[str, set[str]]:
+    """The stages of dvc.yaml, as stage@experiment, and the stages that each needs."""
+    made, needs = {}, {}
+    for stage, entry in yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"].items():
+        for name in choices if "choices" in entry["foreach"] else run:
+            row = f"{stage}@{name}"
+            needs[row] = [path.replace("${item}", name) for path in entry["do"].get("deps", [])]
+            for kind in ("outs", "plots", "metrics"):
+                for out in entry["do"].get(kind, []):
+                    path = out if isinstance(out, str) else next(iter(out))
+                    made[path.replace("${item}", name)] = row
+    folders = {path: row for path, row in made.items() if path.startswith("build/")}
+    made |= {
+        dep: row for deps in needs.values() for dep in deps for path, row in folders.items() if dep.startswith(path)
+    }
+    return {row: {made[dep] for dep in deps if dep in made} - {row} for row, deps in needs.items()}
+
+
+def outdated(needs: dict[str, set[str]], root: Path = ROOT) -> set[str]:
+    """The stages that DVC finds changed, and all that need them."""
+    command = ["dvc", "status", "--json"]
+    found = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
+    stale = {row for row, why in json.loads(found).items() if row in needs and why != ["always changed"]}
+    while more := {row for row in needs if needs[row] & stale} - stale:
+        stale |= more
+    return stale
+
+
+class Running:
+    """Stages at work, each a process group of its own; all of them end when this process does."""
+
+    def __init__(self, root: Path = ROOT):
+        self.root = root
+        self.processes: set[subprocess.Popen] = set()
+        self.stopped = threading.Event()
+
+    def stage(self, row: str) -> int:
+        """Runs one stage, prints what it says with its name before it; its exit status."""
+        command = ["dvc", "--wait-for-lock", "repro", "--single-item", row]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+        process = subprocess.Popen(command, cwd=self.root, start_new_session=True, **pipes)
+        self.processes.add(process)
+        if self.stopped.is_set():
+            self.stop()
+        for line in process.stdout:
+            if line.strip() and not line.startswith(CHATTER) and "didn't change, skipping" not in line:
+                print(f"{row.partition('@')[0]:>14} │ {line.rstrip()}", flush=True)
+        status = process.wait()
+        self.processes.discard(process)
+        return status
+
+    def stop(self) -> None:
+        self.stopped.set()
+        for process in list(self.processes):
+            for number in (signal.SIGINT, signal.SIGTERM):
+                try:
+                    os.killpg(process.pid, number)
+                except ProcessLookupError:
+                    break
+
+
+def run(needs: dict[str, set[str]], stale: set[str], workers: int, start: Callable[[str], int]) -> str | None:
+    """Runs the stale stages, each when those that it needs are done; the name of one that failed.
+
+    `start` runs one to its end and returns its exit status.
+    """
+    left, going, begun, done = set(stale), {}, time.monotonic(), 0.0
+    seconds = {row: SECONDS.get(row.partition("@")[0], 30) for row in stale}
+    failed = None
+    with ThreadPoolExecutor(workers) as pool:
+        while (left and failed is None) or going:
+            ready = [row for row in left if not needs[row] & stale] if failed is None else []
+            for row in sorted(ready, key=lambda row: -_longest(row, needs, seconds)):
+                if len(going) < workers:
+                    going[pool.submit(start, row)] = row
+                    left.discard(row)
+            finished: set[Future] = wait(going, return_when=FIRST_COMPLETED)[0]
+            for future in finished:
+                row = going.pop(future)
+                if future.result():
+                    failed = failed or row
+                    continue
+                stale = stale - {row}
+                done += seconds[row]
+                passed = time.monotonic() - begun
+                rest = passed / done * sum(seconds[row] for row in stale) / 60
+                told = f"about {max(1, round(rest))} min left" if stale else f"all done in {passed / 60:.1f} min"
+                print(f"[{len(seconds) - len(stale)}/{len(seconds)}] {row} done; {told}", flush=True)
+    return failed
+
+
+def _longest(row: str, needs: dict[str, set[str]], seconds: dict[str, int]) -> float:
+    """Seconds of the longest way from the start of a stage to the end of all that need it."""
+    after = (_longest(other, needs, seconds) for other in seconds if row in needs[other])
+    return seconds[row] + max(after, default=0)
+
+
+def differences(shipped: list[Claim], yours: list[Claim]) -> list[str]:
+    """A line for each claim whose verdict differs, or whose value is outside the band of the other."""
+    lines, known = [], {(row.key, row.claim, row.where): row for row in shipped}
+    for row in yours:
+        other = known.get((row.key, row.claim, row.where))
+        if other is None or row.measured is None or other.measured is None:
+            continue
+        low, high = other.interval or (other.measured, other.measured)
+        near = 1e-6 * max(1.0, abs(other.measured))
+        if row.verdict != other.verdict or not low - near <= row.measured <= high + near:
+            shown = f"{other.figures} ({other.verdict})", f"{row.figures} ({row.verdict})"
+            lines.append(f"  {row.claim} ({row.where}), {row.statistic}: {shown[0]} ships, {shown[1]} is yours")
+    return lines
+
+
+def compare(names: list[str], root: Path = ROOT) -> None:
+    """Prints where the claims differ from those of the last commit, and how to put the shipped files back."""
+    for name in names:
+        path = Path("results") / name / "claims.json"
+        ships = subprocess.run(["git", "show", f"HEAD:{path}"], cwd=root, capture_output=True)
+        if ships.returncode or not (root / path).exists():
+            continue
+        if ships.stdout == (root / path).read_bytes():
+            print(f"{name}: all claims are, byte for byte, those that ship.")
+            continue
+        was = root / "build" / "shipped-claims.json"
+        was.write_bytes(ships.stdout)
+        lines = differences(read(was), read(root / path))
+        if lines:
+            print(f"{name}: claims whose verdict differs from what ships, or whose value is outside its band:")
+            print("\n".join(lines))
+        else:
+            print(f"{name}: the claims agree with those that ship, within their bands.")
+        print(f"git restore results/{name} dvc.lock puts the shipped files back.")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m lib.pipeline", description=__doc__.splitlines()[0])
+    parser.add_argument("--workers", type=int, default=min(4, os.cpu_count() or 1), help="stages side by side")
+    workers = parser.parse_args().workers
+    names = experiments.running()
+    needs = graph(names, experiments.choices())
+    running = Running()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        for name in names:
+            if running.stage(f"prepare@{name}"):
+                return 1
+        stale = outdated(needs)
+        if stale:
+            print(f"{len(stale)} of {len(needs)} stages have to run, up to {workers} side by side")
+            if failed := run(needs, stale - {f"prepare@{name}" for name in names}, workers, running.stage):
+                print(f"{failed} failed; what it said stands above. The same command goes on from there.")
+                return 1
+    except BaseException:
+        running.stop()
+        raise
+    status = subprocess.run(["dvc", "repro", "--quiet"], cwd=ROOT).returncode
+    if not status:
+        compare(names)
+    return status
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("stopped; the same command goes on from here")
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,70 @@
+"""`make figures` runs stages in an order that their needs allow, all that are stale and no other, and compares."""
+
+import dataclasses
+import threading
+import time
+
+import pytest
+
+from lib import claims, pipeline
+
+
+@pytest.fixture(scope="module")
+def needs():
+    return pipeline.graph(["digits-vgg", "mnist-lenet"], ["mnist-lenet"])
+
+
+class Recorder:
+    """Stands in for `pipeline.Running`: notes when stages start and end."""
+
+    def __init__(self, fails=()):
+        self.events, self.fails, self.lock = [], fails, threading.Lock()
+
+    def stage(self, row):
+        with self.lock:
+            self.events.append(("start", row))
+        time.sleep(0.005)
+        with self.lock:
+            self.events.append(("end", row))
+        return int(row in self.fails)
+
+
+def test_the_graph_is_that_of_dvc_yaml(needs):
+    assert needs["decompose@digits-vgg"] == {f"{stage}@digits-vgg" for stage in ("prepare", "extract", "inject")}
+    assert needs["alternatives@mnist-lenet"] == {f"{stage}@mnist-lenet" for stage in ("prepare", "train", "extract")}
+    assert "alternatives@digits-vgg" not in needs and needs["prepare@digits-vgg"] == set()
+    assert all(other.endswith(row.partition("@")[2]) for row in needs for other in needs[row])
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_every_stale_stage_runs_once_after_those_that_it_needs(needs, workers):
+    stale = {row for row in needs if not row.startswith("prepare")} - {"train@digits-vgg"}
+    recorder = Recorder()
+    assert pipeline.run(needs, stale, workers, recorder.stage) is None
+    ended, at_work = set(), 0
+    for event, row in recorder.events:
+        at_work += 1 if event == "start" else -1
+        assert at_work <= workers
+        if event == "start":
+            assert needs[row] & stale <= ended, row
+        else:
+            ended.add(row)
+    assert sorted(row for event, row in recorder.events if event == "end") == sorted(stale)
+
+
+def test_after_a_failure_nothing_more_starts(needs):
+    recorder = Recorder(fails={"extract@digits-vgg"})
+    rows = {row for row in needs if row.endswith("digits-vgg") and not row.startswith("prepare")}
+    assert pipeline.run(needs, rows, 1, recorder.stage) == "extract@digits-vgg"
+    assert [row for _, row in recorder.events] == ["train@digits-vgg"] * 2 + ["extract@digits-vgg"] * 2
+
+
+def test_claims_that_differ_beyond_their_band_are_shown():
+    ships = claims.judged("returns", "digits-vgg", 0.3, (0.1, 0.4))
+    same = dataclasses.replace(ships, measured=0.2, interval=(0.05, 0.3))
+    beyond = dataclasses.replace(ships, measured=0.6, interval=(0.5, 0.7))
+    other = dataclasses.replace(same, verdict="does not hold")
+    assert pipeline.differences([ships], [same]) == []
+    (line,) = pipeline.differences([ships], [beyond])
+    assert "0.3 [0.1, 0.4] (holds) ships, 0.6 [0.5, 0.7] (holds) is yours" in line
+    assert len(pipeline.differences([ships], [other])) == 1
