@@ -36,12 +36,17 @@ class Splits:
     strength: Float64[Tensor, " rows"]  # ΣA
     relative_residual: Float64[Tensor, " rows"]  # ‖residual‖₂ / ‖A‖₂
 
+    @property
+    def spindle_share(self) -> Float64[Tensor, " rows"]:
+        """Of ΣA, the spindle's part."""
+        return self.spindle_strength / self.strength
+
     def interval(self, name: str, level: float = 0.9) -> tuple[Tensor, Tensor]:
-        """(low, high): the central `level` of the field `name` over the rows, each () or (2, n).
+        """(low, high): the central `level` of the field `name`, or of the share, over the rows, each () or (2, n).
 
         Raises ValueError for an unknown name and for a level not between 0 and 1.
         """
-        names = [field.name for field in fields(self)]
+        names = [*(field.name for field in fields(self)), "spindle_share"]
         require(name in names, "name", repr(name), ", ".join(names))
         require(0 < level < 1, "level", level, "between 0 and 1")
         values, tail = getattr(self, name), (1 - level) / 2
@@ -81,6 +86,11 @@ class Disentangled:
     decay_strength: float  # Σ over m and signs
     spindle_strength: float
     diagnostics: Diagnostics
+
+    @property
+    def spindle_share(self) -> float:
+        """Of ΣA, the spindle's part."""
+        return self.spindle_strength / float((self.decay + self.spindle + self.residual).sum())
 
 
 def disentangle(

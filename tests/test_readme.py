@@ -4,6 +4,7 @@ import re
 
 import torch
 
+from book.builder import readme
 from lib import networks
 from lib.experiments import ROOT
 
@@ -35,3 +36,11 @@ def test_links_within_the_repository_lead_somewhere():
     for target in re.findall(r"\]\(([^)#]+)\)", TEXT):
         if not target.startswith(("http", tracked_by_the_pipeline)):
             assert (ROOT / target).exists(), target
+
+
+def test_the_measured_parts_are_what_the_results_say():
+    assert readme.filled(TEXT) == TEXT, "python -m book.builder --readme writes them anew"
+
+
+def test_the_readme_is_short():
+    assert len(TEXT.splitlines()) <= 120

@@ -14,14 +14,19 @@ from pathlib import Path
 
 from lib.experiments import ROOT
 
-from . import site
+from . import readme, site
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m book.builder", description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=ROOT / "results", help="the folder with a folder an experiment")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "book", help="where the site goes")
+    parser.add_argument("--readme", action="store_true", help="write the measured parts of the README, and no book")
     arguments = parser.parse_args()
+    if arguments.readme:
+        path = ROOT / "README.md"
+        path.write_text(readme.filled(path.read_text(encoding="utf-8"), arguments.results), encoding="utf-8")
+        return
     warnings.simplefilter("default")
     start = time.monotonic()
     missing = site.build(arguments.results, arguments.output, arguments.output.with_name("book-source"))

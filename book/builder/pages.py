@@ -14,6 +14,7 @@ from lib.report import markdown
 
 from . import provenance
 
+ABOUT = Path(__file__).parents[1] / "source" / "about"  # what there is to say of an experiment
 DRAWN = re.compile(r'/ "(figure-[\w-]+)"')  # in a cell's code: the figure that it saves
 LONG = 12  # lines of code: more are folded
 
@@ -113,6 +114,8 @@ def experiment(name: str, folder: Path, captions: Captions, playable: bool) -> t
     try:
         setting = experiments.load(name)
         parts.append(f"{setting.network} on {setting.dataset}, {setting.players} players, {setting.samples} samples.\n")
+        if (told := ABOUT / f"{name}.md").exists():
+            parts.append(told.read_text(encoding="utf-8"))
         rows = experiments.settings(setting, *type(setting).model_fields)
         rows = [(f"`{field}`", value, meaning) for field, value, meaning in rows]
         parameters = markdown(["parameter", "value", "meaning"], rows)

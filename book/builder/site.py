@@ -42,7 +42,7 @@ def collect(results: Path) -> list[str]:
 def assemble(results: Path, source: Path) -> list[str]:
     """Writes the site's source; returns what a reader of the book should be told is missing, a line each."""
     shutil.rmtree(source, ignore_errors=True)
-    shutil.copytree(BOOK, source, ignore=shutil.ignore_patterns("play", "katex", "figures.yaml"))
+    shutil.copytree(BOOK, source, ignore=shutil.ignore_patterns("about", "katex", "figures.yaml"))
     captions = pages.Captions(yaml.safe_load((BOOK / "figures.yaml").read_text(encoding="utf-8")))
     names = collect(results)
     with_notebooks = [name for name in names if (results / name / "notebooks").is_dir()]

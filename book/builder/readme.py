@@ -1,0 +1,71 @@
+"""The parts of the README that are measured: the findings and the table of experiments, from results/.
+
+python -m book.builder --readme writes them between the README's marks; a test holds the README to them.
+"""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+from lib import experiments
+from lib.claims import MARKS, VERDICTS, Claim, read, with_minus
+from lib.experiments import ROOT
+from lib.report import markdown
+
+FINDINGS = ("decays", "emerged", "returns", "noise_spindle", "uncertainty", "mean_order_tells")
+TIMEPOINTS = "ABCD"
+
+
+def findings(results: Path, name: str = "digits-vgg") -> str:
+    """What was found on an experiment, a line a claim, and how many hold."""
+    rows = read(results / name / "claims.json")
+    chosen = [next(row for row in reversed(rows) if row.key == key) for key in FINDINGS]
+    lines = [f"- {MARKS[row.verdict]} {row.claim} ({row.where}): {row.statistic} {row.figures}" for row in chosen]
+    return "\n".join(
+        [*lines, f"\nOf its {len(rows)} claims, {counted(rows)}; [each with its interval](results/claims.ipynb)."]
+    )
+
+
+def counted(rows: list[Claim]) -> str:
+    """How many verdicts there are of each kind, in words."""
+    count = Counter(row.verdict for row in rows)
+    return ", ".join(f"{count[verdict]} {MARKS[verdict]} {verdict}" for verdict in VERDICTS if count[verdict])
+
+
+def table(results: Path) -> str:
+    """The experiments that have results, other seeds of the same aside."""
+    rows = []
+    for name in experiments.names():
+        path = results / name / "metrics.json"
+        if "-seed-" in name or not path.exists():
+            continue
+        setting, at = experiments.load(name), json.loads(path.read_text(encoding="utf-8"))["timepoints"]
+        d, claims = at["D"], results / name / "claims.json"
+        held = Counter(row.verdict for row in read(claims)) if claims.exists() else {}
+        marks = " ".join(f"{held[verdict]} {MARKS[verdict]}" for verdict in VERDICTS[:3]) if held else "not judged anew"
+        rows.append(
+            (f"[{name}](results/{name}/notebooks)", f"{setting.network}, {setting.dataset}", setting.epochs,
+             f"{d['train_accuracy']:.1%} / {d['test_accuracy']:.1%}", f"{d['test_loss'] - d['train_loss']:.2f}",
+             ", ".join(_share(at[point]) for point in TIMEPOINTS), marks)
+        )  # fmt: skip
+    header = ["experiment", "network, data", "epochs", "accuracy, training / test", "loss gap (nats)",
+              "spindle at A, B, C, D, % of ΣA", "claims"]  # fmt: skip
+    return markdown(header, rows)
+
+
+def _share(row: dict) -> str:
+    if "spindle_share" not in row:
+        return "–"
+    ends = row.get("spindle_share_interval")
+    return f"{100 * row['spindle_share']:.0f}" + (f" ({100 * ends[0]:.0f}–{100 * ends[1]:.0f})" if ends else "")
+
+
+def filled(text: str, results: Path = ROOT / "results") -> str:
+    """The README with both parts as results/ has them. Raises ValueError where a mark is missing."""
+    for mark, content in (("findings", findings(results)), ("experiments", table(results))):
+        pattern = rf"(<!-- {mark}: [^\n]*-->\n).*?(<!-- end -->)"
+        text, count = re.subn(pattern, lambda m, c=content: f"{m[1]}{with_minus(c)}\n{m[2]}", text, flags=re.DOTALL)
+        if count != 1:
+            raise ValueError(f"README.md has {count} marks <!-- {mark}: … -->; allowed: one")
+    return text
