@@ -21,7 +21,7 @@ book: .venv/ready-for-book # what the pipeline made, as a static site to be read
 test: .venv/ready-to-test
 	dvc pull data.dvc
 	ruff check && ruff format --check --quiet
-	python -m pytest
+	python -m pytest -n auto --dist loadfile
 	@echo "Not run here: make test-browser (needs Chromium), make test-paper (needs the data sets)."
 
 test-browser: .venv/ready-to-test book # the book and JupyterLab in Debian's chromium, or any Chromium on the PATH

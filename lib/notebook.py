@@ -21,6 +21,7 @@ from papermill.exceptions import PapermillExecutionError
 from PIL import Image
 
 from . import experiments
+from .closure import SHOWN, closure
 from .experiments import ROOT
 from .files import whole
 from .prepare import MEASURING, METADATA, STAGES, code_of
@@ -72,6 +73,17 @@ def weave_all(results: Path, sources: Path) -> None:
             executed = nbformat.from_dict(code_of(source))
         executed.cells = [cell for cell in executed.cells if cell.cell_type == "code"]
         write(weave(source, executed), results / "notebooks" / f"{name}.ipynb")
+
+
+def of_all_experiments(root: Path = ROOT) -> str:
+    """The md5 of all that the notebook over all experiments shows: its code, and what it reads."""
+    source = json.loads((root / "notebooks" / "claims.ipynb").read_text(encoding="utf-8"))
+    code = "\n".join(cell["source"] for cell in code_of(source)["cells"])
+    found = hashlib.md5("".join([code, *closure(code, SHOWN, root)]).encode(), usedforsecurity=False)
+    for name in ("claims.json", "fits.nc", "overfitting.csv"):
+        for path in sorted((root / "results").glob(f"*/{name}")):
+            found.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return found.hexdigest()
 
 
 def run(source: Path, output: Path, parameters: dict) -> None:
@@ -182,6 +194,8 @@ def main() -> None:
         write_code(code_of(source), code)
         run(code, executed, {})
         write(weave(source, nbformat.read(executed, as_version=4)), ROOT / "results" / "claims.ipynb")
+        with whole(ROOT / "results" / "claims.md5") as file:
+            file.write_text(f"{of_all_experiments()}\n")
         return
     if arguments.command == "weave":
         results = experiments.results(arguments.experiment)

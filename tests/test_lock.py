@@ -10,7 +10,7 @@ import subprocess
 import pytest
 import yaml
 
-from lib import experiments, prepare
+from lib import experiments, notebook, prepare
 from lib.experiments import ROOT
 
 STAGES = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"]
@@ -72,3 +72,8 @@ def test_the_lock_and_the_pipeline_are_small():
     """DVC reads and writes the whole lock at the end of every stage."""
     assert (ROOT / "dvc.lock").stat().st_size <= 200_000
     assert len((ROOT / "dvc.yaml").read_text(encoding="utf-8").splitlines()) <= 300
+
+
+def test_the_notebook_over_all_experiments_is_of_their_results_today():
+    made = (ROOT / "results" / "claims.md5").read_text().strip()
+    assert made == notebook.of_all_experiments(), "make claims draws it anew"

@@ -23,7 +23,7 @@ def findings(results: Path, name: str = "digits-vgg") -> str:
     chosen = [next(row for row in reversed(rows) if row.key == key) for key in FINDINGS]
     lines = [f"- {MARKS[row.verdict]} {row.claim} ({row.where}): {row.statistic} {row.figures}" for row in chosen]
     return "\n".join(
-        [*lines, f"\nOf its {len(rows)} claims, {counted(rows)}; [each with its interval](results/claims.ipynb)."]
+        [*lines, f"- Of its {len(rows)} claims, {counted(rows)}; [each with its interval](results/claims.ipynb)."]
     )
 
 
