@@ -58,7 +58,7 @@ def stripped(source: str) -> str:
 def _irrelevant(source: str) -> Iterator[tuple[int, int, int, int]]:
     """(line, byte, line, byte) from 0 of the start and the end of what `stripped` leaves out."""
     documented = ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef
-    for node in ast.walk(ast.parse(source)):
+    for node in _statements(ast.parse(source)):
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
             yield _span(node.body[0])
         elif _is_ours(node):
@@ -67,6 +67,14 @@ def _irrelevant(source: str) -> Iterator[tuple[int, int, int, int]]:
         if token.type == tokenize.COMMENT:
             before = len(token.line[: token.start[1]].encode())
             yield token.start[0] - 1, before, token.start[0] - 1, before + len(token.string.encode())
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """The module and all statements in it, without what they are made of, which is most of a tree."""
+    yield tree
+    for body in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for node in getattr(tree, body, ()):
+            yield from _statements(node)
 
 
 def _span(node: ast.stmt) -> tuple[int, int, int, int]:
@@ -81,7 +89,7 @@ def _is_ours(node: ast.AST) -> bool:
 
 def _modules(tree: ast.Module, package: str, root: Path) -> Iterator[str]:
     """The modules of ours that are imported, by their names in the package, in a module that is in `package`."""
-    for node in filter(_is_ours, ast.walk(tree)):
+    for node in filter(_is_ours, _statements(tree)):
         if isinstance(node, ast.Import):
             yield from (alias.name.removeprefix(f"{PACKAGE}.") for alias in node.names)
             continue

@@ -85,7 +85,8 @@ def used(code: str) -> list[str]:
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "setting":
             found.add(node.attr)
             continue
-        listed = isinstance(node, ast.Assign | ast.AugAssign) and "fields" in ast.unparse(node).partition("=")[0]
+        targets = getattr(node, "targets", [getattr(node, "target", None)])  # of an assignment
+        listed = any(isinstance(target, ast.Name) and target.id == "fields" for target in targets)
         if listed or isinstance(node, ast.Call) and ast.unparse(node.func) == "experiments.settings":
             found |= _strings(node)
     return [field for field in Experiment.model_fields if field in found]
