@@ -245,5 +245,5 @@ def test_fields_that_do_not_fit_are_refused_by_name():
         play.players_fields({"A": values}, {"A": pair}, [play.Sample("one", words=["a", "b"])])
     with pytest.raises(ValueError, match="reference is 'E'; allowed: A"):
         play.disentangle_fields({"A": pair}, {"A": 0.0}, reference="E")
-    with pytest.raises(ValueError, match="conditions are B; allowed: those of values, A"):
+    with pytest.raises(ValueError, match=r"conditions is \['B'\]; allowed: those of values, A"):
         play.players_fields({"A": values}, {"B": pair}, [])
