@@ -13,7 +13,7 @@ from lib.experiments import ROOT
 LIB = ROOT / "lib"
 WINGS = {  # of each module directly in lib; a wing may import itself and those in ALLOWED
     "ground": "experiments randomness devices memory files tables closure",
-    "measure": "datasets networks text training players inject",
+    "measure": "datasets networks text training players inject games",
     "solve": "subsets sparsest descent",
     "analyse": "extraction strengths similarity sparsity theory fits disentangle resampling claims",
     "run": "plots report prepare notebook launch shipped",
