@@ -17,7 +17,7 @@ WINGS = {  # of each module directly in lib; a wing may import itself and those 
     "solve": "subsets sparsest descent",
     "analyse": "extraction strengths similarity sparsity theory fits disentangle resampling claims",
     "run": "plots report prepare notebook launch shipped",
-    "ask": "explain",
+    "ask": "explain measure",
     "play": "play",
 }
 DRAWING = {"plots", "report"}  # all of "run" that "ask" may import
