@@ -162,10 +162,28 @@ def resplit(
     return _weighted(strength, _decays_at(i_and, i_or, grid), grid, weights, alpha_range)
 
 
-def _grid(delta_range: tuple[float, float], device: torch.device) -> Float64[Tensor, " deltas"]:
+def decay_curves(
+    i_and: Float64[Tensor, "samples subsets"],
+    i_or: Float64[Tensor, "samples subsets"],
+    delta_range: tuple[float, float] = (1e-3, 10.0),
+    per_decade: int = DELTAS_PER_DECADE,
+) -> tuple[Float64[Tensor, " deltas"], Float64[Tensor, "samples deltas 2 n"]]:
+    """log δ, evenly over its range, and the decay of each sample's I* at each of them, at γ = 1, in the units of I*.
+
+    Raises ValueError for a bad range or number of points a decade, and as `decay` does.
+    """
+    _require(0 < delta_range[0] < delta_range[1] < math.inf, "delta_range", delta_range, "0 < low < high, finite")
+    _require(per_decade >= 1, "per_decade", per_decade, "at least 1")
+    grid = _grid(delta_range, i_and.device, per_decade)
+    return grid, _decays_at(i_and, i_or, grid)
+
+
+def _grid(
+    delta_range: tuple[float, float], device: torch.device, per_decade: int = DELTAS_PER_DECADE
+) -> Float64[Tensor, " deltas"]:
     """Of log δ."""
     low, high = math.log(delta_range[0]), math.log(delta_range[1])
-    steps = max(4, math.ceil((high - low) / math.log(10) * DELTAS_PER_DECADE))
+    steps = max(4, math.ceil((high - low) / math.log(10) * per_decade))
     return torch.linspace(low, high, steps + 1, dtype=torch.float64, device=device)
 
 
