@@ -120,7 +120,7 @@ def disentangle(
     )
     resamples = None
     if bootstrap:
-        weights = _resampling_weights(bootstrap, strength.shape[0], seed).to(strength.device)
+        weights = resampling_weights(bootstrap, strength.shape[0], seed).to(strength.device)
         resamples = _weighted(strength, decays, grid, weights, alpha_range)
 
     a_decay, a_spindle = split.decay[0], split.spindle[0]
@@ -433,7 +433,7 @@ def _interpolate(
     return torch.einsum("bpw,bpwmk->bpmk", weights, table[rows, nodes])
 
 
-def _resampling_weights(resamples: int, samples: int, seed: int) -> Float64[Tensor, "resamples samples"]:
+def resampling_weights(resamples: int, samples: int, seed: int) -> Float64[Tensor, "resamples samples"]:
     """Drawing with replacement as weights that sum to 1; on the CPU, so equal seeds agree on every device."""
     drawn = torch.randint(samples, (resamples, samples), generator=torch.Generator().manual_seed(seed))
     share = torch.full(drawn.shape, 1 / samples, dtype=torch.float64)

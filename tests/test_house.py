@@ -15,7 +15,7 @@ WINGS = {  # of each module directly in lib; a wing may import itself and those 
     "ground": "experiments randomness devices memory files tables closure",
     "measure": "datasets networks text training players inject",
     "solve": "subsets sparsest descent",
-    "analyse": "extraction strengths similarity sparsity theory fits disentangle identified resampling claims",
+    "analyse": "extraction strengths similarity sparsity theory fits disentangle identified resampling claims choices",
     "run": "plots report prepare notebook launch shipped",
     "play": "play",
 }
