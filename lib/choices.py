@@ -25,6 +25,7 @@ from torch import Tensor
 
 from . import claims
 from .disentangle import decay_curves, resampling_weights, resplit_within
+from .experiments import Experiment
 from .fits import merged, spindle_test
 from .randomness import derived_seed
 from .resampling import central
@@ -100,6 +101,20 @@ def registry(
         Choice("noise_unit", "unit of strengths under noise: Z of B, or of each level", ("of B", "its own"), "of B",
                ("noise_fitted", "noise_decay")),
     )  # fmt: skip
+
+
+def registry_of(setting: Experiment) -> tuple[Choice, ...]:
+    """The choices with the defaults of an experiment; raises ValueError for one that is no level."""
+    n = setting.players
+    alpha = {alpha_range(level, n): level for level in ("0.5 to 1.5", "3/n to 2 − 1/n")}
+    return registry(
+        setting.zeta,
+        setting.ties,
+        setting.tau,
+        setting.reference,
+        setting.delta_min,
+        alpha.get(tuple(setting.alpha_range), str(setting.alpha_range)),
+    )
 
 
 def keep(choices: Sequence[Choice], **levels: tuple) -> tuple[Choice, ...]:
@@ -188,12 +203,12 @@ def sweep(
     keys = tuple(keys)
     if unknown := set(keys) - set(CLAIMS):
         raise ValueError(f"keys are {sorted(unknown)}; allowed: {', '.join(CLAIMS)}")
-    needed = itertools.product(*(_choice(choices, name).levels for name in ("zeta", "ties", "limits")))
+    needed = [*itertools.product(*(_choice(choices, name).levels for name in ("zeta", "ties", "limits")))]
     if missing := [one for one in needed if one not in solved]:
         raise ValueError(f"extraction {missing[0]} is not solved; there are {', '.join(map(str, solved))}")
     rows = []
-    for interactions in {id(found): found for found in solved.values()}.values():
-        mine = [extraction for extraction, found in solved.items() if found is interactions]
+    for interactions in {id(solved[one]): solved[one] for one in needed}.values():
+        mine = [one for one in needed if solved[one] is interactions]
         rows += _Measured(interactions, mine, choices, resamples, seed, keys).rows()
     names = [choice.name for choice in choices]
     frame = pd.DataFrame(rows)
@@ -242,6 +257,50 @@ def summary(frame: pd.DataFrame, choices: Sequence[Choice]) -> pd.DataFrame:
             row |= {verdict: one["verdict"].iloc[0] if len(one) else claims.VERDICTS[3]}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def by_level(frame: pd.DataFrame, choices: Sequence[Choice]) -> pd.DataFrame:
+    """What each level of each choice gives, the others averaged out.
+
+    Columns: claim, choice, level, combinations (measured), statistic (its mean; of ratios the geometric one), share (of
+    combinations in which the claim holds). The combination of the paper's letter is left out.
+    """
+    rows = []
+    for claim, of in frame.groupby("claim", sort=False):
+        measured = counted(frame, claim)
+        for choice in choices:
+            for level in choice.levels_of(of["key"].iloc[0]):
+                at = measured[measured[choice.name] == level]
+                statistic = np.log(at["statistic"]) if of["key"].iloc[0] in RATIOS else at["statistic"]
+                mean = float(statistic.mean()) if len(at) else math.nan
+                rows.append(
+                    {
+                        "claim": claim,
+                        "choice": choice.name,
+                        "level": level,
+                        "combinations": len(at),
+                        "statistic": math.exp(mean) if of["key"].iloc[0] in RATIOS else mean,
+                        "share": float((at["verdict"] == claims.VERDICTS[0]).mean()) if len(at) else math.nan,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def counted(frame: pd.DataFrame, claim: str) -> pd.DataFrame:
+    """The rows of a claim that were measured, without the combination of the paper's letter."""
+    of = frame[(frame["claim"] == claim) & (frame["verdict"] != claims.VERDICTS[3])]
+    return of[~of["delta_min"].map(lambda level: isinstance(level, str))]
+
+
+def shades(of: pd.DataFrame, choices: Sequence[Choice]) -> dict[str, Float64[np.ndarray, " combinations"]]:
+    """For one claim's rows, of each choice that has several levels there: their places, from 0 (first) to 1 (last)."""
+    found = {}
+    for choice in choices:
+        levels = choice.levels_of(of["key"].iloc[0])
+        if len(levels) > 1:
+            found[choice.name] = of[choice.name].map({level: k for k, level in enumerate(levels)}).to_numpy(dtype=float)
+            found[choice.name] /= len(levels) - 1
+    return found
 
 
 def in_words(share: float) -> str:

@@ -211,7 +211,7 @@ def resplit_within(
     limits = [(tuple(map(math.log, deltas)), _check_alpha_range(alphas, n)) for deltas, alphas in ranges]
     alphas = _all_alphas([alpha_range for _, alpha_range in limits]).to(strength.device)
     found = []
-    few = max(1, 500_000 // (len(strength) * len(grid) * len(alphas)))  # rows at once, for the caches
+    few = max(1, 1_000_000 // (len(strength) * len(grid) * len(alphas)))  # rows at once, for the caches
     for part in weights.split(few):
         a, d = torch.einsum("bs,tsmk->tbmk", part, strength), torch.einsum("bs,sgmk->bgmk", part, decays)
         start = _best_on_grid(a, d, grid, alphas, limits)
