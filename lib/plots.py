@@ -134,6 +134,44 @@ def epoch_axis(axes: Axes, timepoints: dict[str, int]) -> None:
     axes.set_xlabel("epoch")
 
 
+def specification(
+    above: Axes,
+    below: Axes,
+    statistic: np.ndarray,
+    holds: np.ndarray,
+    levels: dict[str, np.ndarray],
+    kind: str = "strength",
+    marked: dict[str, float] | None = None,
+) -> None:
+    """A specification curve: combinations by their statistic, and a strip that tells their levels.
+
+    statistic, holds: of each combination; where it holds the dot has the colour of `kind`, else it is grey. levels: by
+    choice, the place of each combination's level from 0 (white) to 1 (black); the strip has their means over some
+    hundred neighbours. marked: names of combinations and their statistic, drawn as lines across.
+    """
+    order = np.argsort(statistic, kind="stable")
+    sorted_, held, place = statistic[order], holds[order], np.arange(len(order))
+    above.scatter(place[~held], sorted_[~held], s=3, color=PALETTE["residual"], linewidths=0, rasterized=True)
+    above.scatter(place[held], sorted_[held], s=5, color=PALETTE[kind], linewidths=0, rasterized=True)
+    for style, (name, value) in zip(("-", ":"), (marked or {}).items(), strict=False):
+        if np.isfinite(value):
+            above.axhline(value, color="black", linewidth=0.7, linestyle=style)
+            above.annotate(name, (1, value), (3, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
+                           va="center", fontsize=8, annotation_clip=False)  # fmt: skip
+    edges = np.unique(np.linspace(0, len(order), min(len(order), 120) + 1).astype(int))
+    shades = [np.add.reduceat(row[order], edges[:-1]) / np.diff(edges) for row in levels.values()]
+    extent = (0, len(order), len(shades), 0)
+    below.imshow(shades, cmap="Greys", vmin=0, vmax=1, aspect="auto", interpolation="nearest", extent=extent)
+    below.set_yticks(np.arange(len(shades)) + 0.5, list(levels), fontsize=8)
+    for panel in (above, below):
+        panel.set_xlim(0, max(1, len(order)))
+        panel.set_xticks([])
+    for row in range(1, len(shades)):
+        below.axhline(row, color="white", linewidth=1.5)
+    above.yaxis.set_major_locator(MaxNLocator(3))
+    below.set_xlabel(f"{len(order)} combinations")
+
+
 def save(figure: Figure, stem: Path) -> None:
     """Writes stem.png, whole or absent; equal figures make equal bytes."""
     figure.draw_without_rendering()

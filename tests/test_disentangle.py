@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 from scipy.optimize import least_squares, nnls
 
-from lib.disentangle import disentangle, nonnegative_pair, resplit
+from lib.disentangle import decay_curves, disentangle, nonnegative_pair, resplit, resplit_within
 from lib.strengths import by_order
 from lib.subsets import orders
 from lib.theory import decay, spindle
@@ -225,3 +225,32 @@ def test_splits_of_weighted_means_are_those_of_the_means():
         assert found.relative_residual[k].item() == pytest.approx(split.relative_residual, rel=1e-3, abs=1e-4)
     with pytest.raises(ValueError, match="weights"):
         resplit(strength, i_and, i_or, 2 * rows)
+
+
+def test_splits_within_ranges_are_those_of_each_range():
+    i_and, i_or = sparse_interactions(8, 12, seed=11)
+    total = noisy(by_order(i_and, i_or) + spindle(1.1, 0.03, 8), 0.5, seed=11)
+    tables = torch.stack([total, by_order(i_and, i_or, 0.3)])
+    weights = torch.full((3, 12), 1 / 12, dtype=torch.float64)
+    weights[1], weights[2] = torch.eye(12, dtype=torch.float64)[3], 0.0
+    weights[2, :6] = 1 / 6
+    ranges = [((low, 10.0), alphas) for low in (1e-4, 1e-3, 1e-2) for alphas in ((0.5, 1.5), (3 / 8, 2 - 1 / 8))]
+    found = resplit_within(tables, decay_curves(i_and, i_or, (1e-4, 10.0)), weights, ranges)
+    assert found.alpha.shape == found.relative_residual.shape == (6, 2, 3)
+    for k, (delta_range, alpha_range) in enumerate(ranges):
+        for table, strength in enumerate(tables):
+            one = resplit(strength, i_and, i_or, weights, delta_range=delta_range, alpha_range=alpha_range)
+            limits = ((found.alpha, alpha_range), (found.delta, delta_range))
+            for value, (low, high) in limits:
+                assert (value[k, table] >= low * (1 - 1e-9)).all() and (value[k, table] <= high * (1 + 1e-9)).all()
+            torch.testing.assert_close(found.relative_residual[k, table], one.relative_residual, rtol=0, atol=1e-5)
+            torch.testing.assert_close(found.strength[k, table], one.strength)
+            for part in STRENGTHS:
+                share = getattr(found, part)[k, table] / one.strength
+                torch.testing.assert_close(share, getattr(one, part) / one.strength, rtol=0, atol=5e-3)
+    with pytest.raises(ValueError, match="delta_range is .*; allowed: with a point of the curves' grid"):
+        resplit_within(tables, decay_curves(i_and, i_or, (1e-4, 10.0)), weights, [((20.0, 30.0), (0.5, 1.5))])
+    with pytest.raises(ValueError, match="weights"):
+        resplit_within(tables, decay_curves(i_and, i_or), 2 * weights, ranges[4:])
+    with pytest.raises(ValueError, match="per_decade is 0"):
+        decay_curves(i_and, i_or, per_decade=0)
