@@ -184,8 +184,8 @@ def decay_curves(
 
     Raises ValueError for a bad range or number of points a decade, and as `decay` does.
     """
-    _require(0 < delta_range[0] < delta_range[1] < math.inf, "delta_range", delta_range, "0 < low < high, finite")
-    _require(per_decade >= 1, "per_decade", per_decade, "at least 1")
+    require(0 < delta_range[0] < delta_range[1] < math.inf, "delta_range", delta_range, "0 < low < high, finite")
+    require(per_decade >= 1, "per_decade", per_decade, "at least 1")
     grid = _grid(delta_range, i_and.device, per_decade)
     return grid, _decays_at(i_and, i_or, grid)
 
@@ -218,7 +218,7 @@ def resplit_within(
     (grid, decays), n = curves, strength.shape[-1]
     _check_strength(strength)
     right = bool((weights >= 0).all()) and torch.allclose(weights.sum(1), torch.ones_like(weights[:, 0]))
-    _require(right, "weights", "rows that are negative or sum to other than 1", "weights at least 0 that sum to 1")
+    require(right, "weights", "rows that are negative or sum to other than 1", "weights at least 0 that sum to 1")
     limits = [(tuple(map(math.log, deltas)), _check_alpha_range(alphas, n)) for deltas, alphas in ranges]
     alphas = _all_alphas([alpha_range for _, alpha_range in limits]).to(strength.device)
     found = []
@@ -255,7 +255,7 @@ def _best_on_grid(a: Tensor, d: Tensor, grid: Tensor, alphas: Tensor, limits: li
             best_of[alpha_range] = best, alphas[within[0] + place]
         best, alpha = best_of[alpha_range]
         within = ((grid > low - 1e-9) & (grid < high + 1e-9)).nonzero()[:, 0]
-        _require(len(within) > 0, "delta_range", (math.exp(low), math.exp(high)), "with a point of the curves' grid")
+        require(len(within) > 0, "delta_range", (math.exp(low), math.exp(high)), "with a point of the curves' grid")
         place = within[0] + best[..., within[0] : within[-1] + 1].argmax(-1)
         starts.append((grid[place], alpha.gather(-1, place[..., None])[..., 0]))
     return tuple(torch.stack(of) for of in zip(*starts, strict=True))

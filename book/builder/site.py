@@ -22,7 +22,7 @@ from . import pages
 BOOK = ROOT / "book" / "source"
 ORDER = (  # of the chapters: the paper's; what is not named here follows
     "logical_model", "1_train", "2_extract", "3_inject", "4_decompose", "why_exact", "sparsity", "generalisation",
-    "uncertainty", "5_disentangle", "determined", "6_figures", "overfitting", "7_claims",
+    "uncertainty", "5_disentangle", "choices", "determined", "6_figures", "overfitting", "7_claims",
 )  # fmt: skip
 
 
