@@ -148,17 +148,18 @@ def specification(
 
     statistic, holds: of each combination; where it holds the dot has the colour of `kind`, else it is grey. levels: by
     choice, the place of each combination's level from 0 (white) to 1 (black); the strip has their means over some
-    hundred neighbours. marked: names of combinations and their statistic, drawn as lines across.
+    hundred neighbours. marked: names of two combinations and their statistics, drawn as lines across, solid and dotted.
     """
     order = np.argsort(statistic, kind="stable")
     sorted_, held, place = statistic[order], holds[order], np.arange(len(order))
     above.scatter(place[~held], sorted_[~held], s=3, color=PALETTE["residual"], linewidths=0, rasterized=True)
     above.scatter(place[held], sorted_[held], s=5, color=PALETTE[kind], linewidths=0, rasterized=True)
-    for style, (name, value) in zip(("-", ":"), (marked or {}).items(), strict=False):
-        if np.isfinite(value):
-            above.axhline(value, color="black", linewidth=0.7, linestyle=style)
-            above.annotate(name, (1, value), (3, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
-                           va="center", fontsize=8, annotation_clip=False)  # fmt: skip
+    lines = {name: value for name, value in (marked or {}).items() if np.isfinite(value)}
+    highest = max(lines, key=lines.get, default=None)
+    for style, (name, value) in zip(("-", ":"), lines.items(), strict=False):
+        above.axhline(value, color="black", linewidth=0.7, linestyle=style)
+        above.annotate(name, (1, value), (3, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
+                       va="bottom" if name == highest else "top", fontsize=8, annotation_clip=False)  # fmt: skip
     edges = np.unique(np.linspace(0, len(order), min(len(order), 120) + 1).astype(int))
     shades = [np.add.reduceat(row[order], edges[:-1]) / np.diff(edges) for row in levels.values()]
     extent = (0, len(order), len(shades), 0)
