@@ -1,5 +1,6 @@
 """Plots: names at lines stay apart and clear of the axis; panels that are compared have one range."""
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -49,4 +50,18 @@ def test_panels_that_are_compared_have_one_range():
     plots.same_height(panels)
     low, high = panels[0].get_ylim()
     assert panels[1].get_ylim() == (low, high) == (-high, high) and high >= 5
+    plt.close(figure)
+
+
+def test_a_specification_curve_sorts_its_combinations_and_colours_what_holds():
+    figure, (above, below) = plt.subplots(2, 1)
+    statistic, holds = np.array([0.5, 0.1, 0.9]), np.array([False, False, True])
+    levels = {"ties": np.array([0.0, 1.0, 1.0]), "tau": np.array([0.5, 0.0, 1.0])}
+    plots.specification(above, below, statistic, holds, levels, "decay", {"ours": 0.5, "letter": np.nan})
+    fails, kept = (dots.get_offsets() for dots in above.collections)
+    assert fails.tolist() == [[0, 0.1], [1, 0.5]] and kept.tolist() == [[2, 0.9]]
+    assert mpl.colors.same_color(above.collections[1].get_facecolor()[0], plots.PALETTE["decay"])
+    assert below.images[0].get_array().tolist() == [[1.0, 0.0, 1.0], [0.0, 0.5, 1.0]]
+    assert [text.get_text() for text in above.texts] == ["ours"], "what was not measured is not marked"
+    assert [tick.get_text() for tick in below.get_yticklabels()] == ["ties", "tau"]
     plt.close(figure)
