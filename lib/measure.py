@@ -51,7 +51,8 @@ def measure(
     zeta and options: as of `explain`, shares of each sample's own |v(N) − v(∅)|.
 
     After the first sample it says how long the others take. A file is whole or absent, so that after an interruption
-    the same call goes on, and two processes with parts of the samples may share a folder. Samples whose v is NaN or
+    the same call goes on, and several processes may share a folder: each leaves out what is there when it comes to it,
+    so that they best go through the samples in different orders. Samples whose v is NaN or
     infinite are skipped and named; any other error stops.
 
     Raises ValueError for names that are no file names or are there twice, and for a folder with other settings.
@@ -62,11 +63,14 @@ def measure(
     folder = Path(folder)
     _check_settings(folder, names, zeta, options)
     left = [(name, game) for name, (_, game) in zip(names, pairs, strict=True) if not (folder / f"{name}.nc").exists()]
-    there = tuple(name for name in names if name not in {name for name, _ in left})
+    there = [name for name in names if name not in {name for name, _ in left}]
     done, skipped = [], {}
     bar = tqdm(left, desc="explained", unit="sample", disable=not progress or not left)
     start = time.perf_counter()
     for name, game in bar:
+        if (folder / f"{name}.nc").exists():  # by another process, meanwhile
+            there.append(name)
+            continue
         try:
             partial = folder / f"{name}.{os.getpid()}.part"  # another process may be at the same sample
             explain(_made(game), zeta=zeta, **options).save(partial)
@@ -79,7 +83,7 @@ def measure(
             bar.write(f"{name} is skipped: {error}")
         if len(done) + len(skipped) == 1 and len(left) > 1 and progress:
             bar.write(estimate(time.perf_counter() - start, len(left) - 1))
-    return Measured(folder, tuple(done), there, skipped)
+    return Measured(folder, tuple(done), tuple(there), skipped)
 
 
 def estimate(seconds: float, samples: int) -> str:

@@ -211,3 +211,20 @@ def test_what_cannot_be_explained_is_one_line(game, names, more, said):
     with pytest.raises(ValueError, match=said) as caught:
         explain(game, names, **more)
     assert "\n" not in str(caught.value)
+
+
+def test_the_image_is_bright_where_the_players_are():
+    found = explain(lambda p: 2.0 * p[:, 0] - 1.0 * (p[:, 1] | p[:, 3]), list("abcd"), zeta=0)
+    regions = games.patches((4, 4), 2)
+    for image in (torch.ones(3, 8, 8), np.arange(64.0).reshape(8, 8, 1), np.arange(192).reshape(8, 8, 3) % 256):
+        figure = found.on_image(image, regions)
+        first, one, other = figure.axes[:3]
+        assert one.get_title() == "● AND +2" and other.get_title() == "○ OR −1"
+        whole, part = (np.asarray(axes.images[0].get_array()) for axes in (first, one))
+        np.testing.assert_allclose(part[:4, :4], whole[:4, :4])  # a is the patch at the top left
+        np.testing.assert_allclose(part[4:], whole[4:] * 0.25)
+        figure.canvas.draw()
+    with pytest.raises(ValueError, match=r"regions has shape \(3, 4, 4\): allowed is \(4, rows, columns\)"):
+        found.on_image(torch.ones(3, 8, 8), regions[:3])
+    with pytest.raises(ValueError, match=r"image has shape \(2, 8, 8\): allowed are"):
+        found.on_image(torch.ones(2, 8, 8), regions)

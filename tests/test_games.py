@@ -371,6 +371,14 @@ class Alive(nn.Module):
         return nn.functional.dropout(self.layer(x).repeat(1, 9), 0.5, training=True)
 
 
+class Mixing(nn.Sequential):
+    """Its batch norm takes the statistics of the batch whether it trains or not."""
+
+    def __init__(self):
+        super().__init__(nn.Linear(4, 4), nn.Unflatten(1, (2, 2)), nn.BatchNorm1d(2, track_running_stats=False),
+                         nn.Flatten(), nn.Linear(4, 3))  # fmt: skip
+
+
 class Rows(nn.Module):
     """Its first layer makes rows of samples: windows, as in Swin."""
 
@@ -395,7 +403,8 @@ class Rows(nn.Module):
         (Twice(), "shard", "has no such layer; allowed are its modules, shared"),
         (Alive(), "layer", "with all players present, .* of the model itself"),
         (Rows(), "windows", "of a batch of 1: allowed is a layer whose first axis is the batch"),
-        (nn.LSTM(4, 4), None, "with all players present, .* of the model itself"),  # its first axis is time
+        (nn.LSTM(4, 4), None, "of a state in a batch, .* alone"),  # its first axis is time
+        (Mixing(), "0", "of a state in a batch, .* alone: .*no batch norm without running statistics"),
         (Returns(lambda out: out).half(), "layer", r"model has parameters of torch.float16.*\(model.float\(\)\)"),
     ],
 )

@@ -98,15 +98,15 @@ def wheel(tmp_path_factory):
 
 def test_the_wheel_runs_the_example_of_the_readme_outside_the_repository(wheel, tmp_path):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    (code,) = [block for block in text.split("```python\n") if "sparsest(" in block.split("```")[0]]
+    (code,) = [block for block in text.split("```python\n") if "explain(" in block.split("```")[0]]
     code = code.split("```")[0]
     check = "import andor_interactions as package; print(package.__file__)"
     done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(wheel)!r})\n{check}\n{code}"],
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(wheel)!r})\n{check}\n{code}\nprint(found)"],
         cwd=tmp_path, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(str(wheel)) and "proven" in done.stdout
+    assert done.stdout.startswith(str(wheel)) and "Explanation: 9 players" in done.stdout
 
 
 def test_the_wheel_has_the_views_and_no_other_top_level_package(wheel):

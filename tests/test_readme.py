@@ -9,7 +9,8 @@ from lib import networks
 from lib.experiments import ROOT
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+PARTS = (ROOT / "book" / "source" / "parts.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", TEXT + PARTS, flags=re.DOTALL)
 
 
 def test_the_example_on_a_network_of_ones_own_runs_and_says_what_it_says(capsys):
@@ -20,6 +21,17 @@ def test_the_example_on_a_network_of_ones_own_runs_and_says_what_it_says(capsys)
     assert "of the sparsest, proven" in capsys.readouterr().out
     torch.testing.assert_close(names["h"], names["values"] - names["found"].delta)
     assert names["values"].shape == (2**8,)
+
+
+def test_any_network_is_explained_in_a_few_lines():
+    (code,) = [block for block in BLOCKS if "explain(" in block]
+    names = {}
+    torch.manual_seed(0)
+    exec(code, names)
+    found = names["found"]
+    assert found.n == 9 and found.gap <= 1e-7 and names["network"].training
+    for method in re.findall(r"\.(\w+)\(", code.split("# print it;")[1].replace("path", "")):
+        assert callable(getattr(found, method)), method
 
 
 def test_the_network_of_ones_own_goes_into_the_pipeline(tmp_path, monkeypatch):

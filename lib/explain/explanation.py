@@ -20,7 +20,7 @@ from ..games import with_rounding
 from ..sparsest import attainable_range, sparsest
 from ..strengths import by_order, merge_singletons
 from ..subsets import mobius
-from . import told, upset
+from . import on_image, told, upset
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -94,6 +94,17 @@ class Explanation:
     def plot(self, count: int = 15) -> Figure:
         """An upset plot of the strongest interactions: filled dots for AND, rings for OR, signed bars above."""
         return upset.draw(self.top(count), self.names)
+
+    def on_image(self, image: np.ndarray | Tensor, regions: np.ndarray | Tensor, count: int = 6) -> Figure:
+        """The strongest interactions on the image, a panel each: their players' regions bright, all else dim.
+
+        image: (rows, columns), or with 1 or 3 channels before or after; regions: booleans (players, rows, columns), of
+        any resolution. Raises ValueError for other shapes.
+        """
+        places = np.asarray(torch.as_tensor(regions).cpu())
+        if places.ndim != 3 or len(places) != self.n:
+            raise ValueError(f"regions has shape {places.shape}: allowed is ({self.n}, rows, columns), a map a player")
+        return on_image.draw(self.top(count), self.names, np.asarray(torch.as_tensor(image).cpu()), places)
 
     def split(self, **options: object) -> Disentangled:
         """The strengths as decay and spindle (Eq. 9), by `disentangle` with its options, in units of v.

@@ -112,12 +112,10 @@ def at_layer(
     with undisturbed(model):
         plain = values_of(v_of, out, 1)
         expanded = tap is None or not _runs_once(values, n, baselines[0])
-        trial = values(torch.ones(2, n, dtype=torch.bool, device=features.device), baselines[0], expanded)
-    if not bool(((trial - plain).abs() <= AGREE * (1 + plain.abs())).all()):
-        raise ValueError(
-            f"v = {trial[0].item():.6g} with all players present, {plain.item():.6g} of the model itself: allowed is a "
-            f"model that gives one sample one output, whatever else is in its batch"
-        )
+        both = torch.tensor([[True] * n, [False] * n], device=features.device)
+        trial = values(both, baselines[0], expanded)
+        alone = torch.cat([values(state[None], baselines[0], expanded) for state in both])
+    check_alone(plain, trial, alone)
 
     def play(present: Tensor) -> Tensor:
         present = present.to(features.device)
@@ -131,6 +129,25 @@ def at_layer(
             return (in_parts(part, index, size) if len(present) else none).cpu()
 
     return Game(play, named(names, n), CLOSE * scale(out))
+
+
+def check_alone(plain: Tensor, trial: Tensor, alone: Tensor) -> None:
+    """Raises ValueError unless all players present are the model itself, and a state's v is its own in any batch.
+
+    plain: v of the model itself (1,); trial: of all and of no players, in one batch; alone: the same, a batch for each.
+    """
+    if not bool(((alone[0] - plain).abs() <= AGREE * (1 + plain.abs())).all()):
+        raise ValueError(
+            f"v = {alone[0].item():.6g} with all players present, {plain.item():.6g} of the model itself: allowed is a "
+            "model that gives one sample one output each time"
+        )
+    if not bool(((trial - alone).abs() <= AGREE * (1 + alone.abs())).all()):
+        worst = int((trial - alone).abs().argmax())
+        raise ValueError(
+            f"v = {trial[worst].item():.6g} of a state in a batch, {alone[worst].item():.6g} alone: allowed is a model "
+            "that gives a sample its own output whatever else is in the batch (no batch norm without running "
+            "statistics)"
+        )
 
 
 def _of_tokens(output: Completion, sample: object) -> Callable[[Tensor], Tensor]:

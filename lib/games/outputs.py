@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..players import log_odds
 
+FEW = 16  # outputs: fewer may all be between 0 and 1 by chance
 KEYS = ("logits", "out")  # of transformers, of torchvision's segmentation
 
 
@@ -177,7 +178,7 @@ def refuse_probabilities(out: Tensor, name: str, exclusive: bool = False) -> Non
     if bool(((out.double().sum(1) - 1).abs() < 1e-3).all()):
         raise ValueError(f"output = {name}: the outputs are between 0 and 1 with the sum 1, as probabilities are: "
                          "allowed are logits, or probabilities=True")  # fmt: skip
-    if not exclusive:
+    if not exclusive and out.numel() >= FEW:
         warnings.warn(
             f"output = {name}: all outputs are between 0 and 1; if they are independent probabilities, "
             "games.logit(k, probabilities=True) is right",

@@ -14,7 +14,7 @@ from ..players import STATES
 from ..randomness import generator
 from .coalitions import named
 from .game import CLOSE, Game
-from .layers import AGREE, at_layer
+from .layers import at_layer, check_alone
 from .outputs import Completion, Output, check_model, completion_odds, scale, values_of
 from .passes import check_precision, device_of, first_run, run, undisturbed
 
@@ -132,10 +132,8 @@ def _game(
         return found.cpu()
 
     game = Game(play, named(names, len(names)), CLOSE * scale(out))
-    trial = game(torch.ones(2, len(names), dtype=torch.bool))
-    if not bool(((trial - plain.cpu()).abs() <= AGREE * (1 + plain.cpu().abs())).all()):
-        raise ValueError(f"v = {trial[0].item():.6g} with all words present, {plain.item():.6g} of the model itself: "
-                         "allowed is a model that gives one sentence one output")  # fmt: skip
+    both = torch.tensor([[True] * len(names), [False] * len(names)])
+    check_alone(plain.cpu(), game(both), torch.cat([game(state[None]) for state in both]))
     return game
 
 
