@@ -128,7 +128,7 @@ def alpha_range(level: str, n: int) -> tuple[float, float]:
 
 
 @dataclass(frozen=True, eq=False)
-class Interactions:
+class Extracted:
     """The interactions of one extraction under all conditions: A to D, then the levels of noise, weakest first."""
 
     conditions: tuple[str, ...]
@@ -162,7 +162,7 @@ def solve(
     choices: Sequence[Choice],
     tolerance: float = 1e-7,
     device: torch.device | str = "cpu",
-) -> dict[Extraction, Interactions]:
+) -> dict[Extraction, Extracted]:
     """The sparsest interactions for each combination of ζ, ties and limits, each solved once.
 
     values: value tables with dims (condition, sample, subset), of A to D and of the levels of noise. At ζ = 0 the
@@ -178,13 +178,13 @@ def solve(
         if known is None:
             bound = zeta * (swing if limit == "each sample's" else swing.mean(1, keepdim=True)).expand_as(swing)
             found = sparsest(tables, bound.contiguous(), tolerance, ties=tie)
-            known = Interactions(names, found.i_and.cpu(), found.i_or.cpu(), swing.cpu())
+            known = Extracted(names, found.i_and.cpu(), found.i_or.cpu(), swing.cpu())
         solved[zeta, tie, limit] = known
     return solved
 
 
 def sweep(
-    solved: Mapping[Extraction, Interactions],
+    solved: Mapping[Extraction, Extracted],
     choices: Sequence[Choice],
     resamples: int = 0,
     seed: int = 0,
@@ -512,7 +512,7 @@ def _place(choices: Sequence[Choice], name: str):
     return lambda level: place.get(level, len(place) if isinstance(level, str) else -1)
 
 
-def _labels(interactions: Interactions, keys: Sequence[str]) -> list[str]:
+def _labels(interactions: Extracted, keys: Sequence[str]) -> list[str]:
     labels = []
     for key in keys:
         if key == "emerged":

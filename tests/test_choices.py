@@ -30,7 +30,7 @@ def planted(of_order, samples=SAMPLES, seed=0, conditions=CONDITIONS, swing=10.0
     i_and = (sizes / count)[:, order][:, None] * sign
     spread = torch.exp(0.1 * torch.randn(samples, 1, generator=draw, dtype=torch.float64))
     i_and = i_and * spread
-    return choices.Interactions(
+    return choices.Extracted(
         tuple(conditions), i_and, torch.zeros_like(i_and), swing * spread[:, 0].expand(len(conditions), samples).clone()
     )
 
@@ -80,7 +80,7 @@ def test_the_unit_decides_whether_the_decay_grows():
     size = dict(zip("ABCD", (1.0, 2.0, 4.0, 8.0), strict=True))
     found = planted(lambda name: [size.get(name, 2.0) * x for x in FALLING])
     growing = torch.tensor([size.get(name, 2.0) ** 1.5 for name in CONDITIONS], dtype=torch.float64)[:, None]
-    found = choices.Interactions(found.conditions, found.i_and, found.i_or, 0.1 * found.swing * growing)
+    found = choices.Extracted(found.conditions, found.i_and, found.i_or, 0.1 * found.swing * growing)
     registry = choices.keep(choices.registry(), tau=(0.0, 0.02), delta_min=(1e-3,))
     frame = choices.sweep(everywhere(found), registry, keys=["decay_grows"])
     in_swings = frame[(frame["unit"] == "swing") & (frame["tau"] == 0)]
@@ -252,6 +252,6 @@ def test_bad_input_is_named(digits):
         choices.Choice("x", "", (0,), 0, ("y",))
     found = planted(lambda name: FALLING)
     with pytest.raises(ValueError, match="conditions lack D"):
-        choices.Interactions((*"ABC", "x"), found.i_and[:4], found.i_or[:4], found.swing[:4])
+        choices.Extracted((*"ABC", "x"), found.i_and[:4], found.i_or[:4], found.swing[:4])
     with pytest.raises(REFUSED, match="swing"):
-        choices.Interactions(found.conditions, found.i_and, found.i_or, found.swing[:2])
+        choices.Extracted(found.conditions, found.i_and, found.i_or, found.swing[:2])
