@@ -1,5 +1,6 @@
 """Plots: axes in, artists out. One palette and one style for every figure."""
 
+import io
 from collections.abc import Collection
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from .files import whole
+from .pictures import smaller
 
 # Okabe and Ito's colours, told apart by colour-blind readers; lightness differs, so that grey prints work too.
 PALETTE = {
@@ -179,5 +181,7 @@ def save(figure: Figure, stem: Path) -> None:
     figure.set_layout_engine("none")
     for panel in figure.axes:  # the layout solver's last digits vary from run to run
         panel.set_position(np.round(panel.get_position().bounds, 6))
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", metadata={"Software": None})
     with whole(stem.with_suffix(".png")) as partial:
-        figure.savefig(partial, format="png", metadata={"Software": None})
+        partial.write_bytes(smaller(drawn.getvalue()))

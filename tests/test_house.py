@@ -16,11 +16,11 @@ WINGS = {  # of each module directly in lib; a wing may import itself and those 
     "measure": "datasets networks text training players inject games",
     "solve": "subsets sparsest descent",
     "analyse": "extraction strengths similarity sparsity theory fits disentangle resampling claims identified choices",
-    "run": "plots report prepare notebook pipeline launch shipped",
+    "run": "pictures plots report prepare notebook pipeline launch shipped",
     "ask": "explain measure",
     "play": "play",
 }
-DRAWING = {"plots", "report"}  # all of "run" that "ask" may import
+DRAWING = {"pictures", "plots", "report"}  # all of "run" that "ask" may import
 ALLOWED = {
     "ground": {"ground"},
     "measure": {"ground", "measure"},
