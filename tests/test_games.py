@@ -423,6 +423,10 @@ def test_samples_and_regions_that_do_not_fit_are_one_line(network, sample, regio
         games.at_layer(network, "stem", {"input_ids": torch.zeros(2, 3)}, regions, games.label(0))
     with pytest.raises(ValueError, match="layer = None: a sample that is a dict"):
         games.at_layer(network, None, {"x": sample[None]}, regions, games.label(0))
+    with pytest.raises(
+        ValueError, match=r"regions are over \(4, 4\), the features are \(4, 8, 8\): .*axes=\(…\) names"
+    ):
+        games.at_layer(network, "stem", sample, torch.ones(2, 4, 4), games.label(0))
     with pytest.raises(ValueError, match="regions overlap"):
         games.at_layer(network, "stem", sample, torch.ones(2, 8, 8), games.label(0))
     with pytest.raises(ValueError, match="players = 0: allowed are 1 to 30"):
@@ -509,3 +513,15 @@ def test_label_maps_become_regions():
         games.regions(seg, (2,))
     tokens = games.tokens((4, 4), 2)
     assert tokens.shape == (4, 17) and not tokens[:, 0].any() and tokens[1].nonzero()[:, 0].tolist() == [3, 4, 7, 8]
+
+
+def test_channels_last_needs_axes():
+    """Swin has rows, columns, channels."""
+    torch.manual_seed(0)
+    model = torchvision.models.SwinTransformer([4, 4], 12, [1, 1], [1, 2], [4, 4], num_classes=3)
+    image, regions = torch.rand(3, 32, 32), games.patches((8, 8), 2)
+    with pytest.raises(ValueError, match=r"the features are \(8, 8, 12\): .*axes=\(…\) names others"):
+        games.at_layer(model, "features.1", image, regions, games.label(1))
+    game = games.at_layer(model, "features.1", image, regions, games.label(1), axes=(0, 1))
+    expected = brute_force(model, "features.1", image, regions[..., None], odds(1))
+    torch.testing.assert_close(games.value_table(game), expected, rtol=2e-5, atol=2e-6)

@@ -180,6 +180,12 @@ def _places(regions: object, features: Tensor, axes: Sequence[int] | None) -> Bo
                 f"regions are over {positions}, and the features are {shape}, which they fit in two ways: "
                 "allowed is axes=(0,), tokens, or axes=(1,), their width"
             )
+        tokens = features.ndim == 2 and positions == shape[:1]
+        if not tokens and positions != shape[len(shape) - len(positions) :]:
+            raise ValueError(
+                f"regions are over {positions}, the features are {shape}: allowed are regions over their last axes or, "
+                "of (tokens, width), over the tokens; axes=(…) names others"
+            )
         return fitting_regions(regions, features)
     placed = [axis % len(shape) if -len(shape) <= axis < len(shape) else None for axis in axes]
     if None in placed or len(set(placed)) < len(placed) or tuple(shape[axis] for axis in placed) != positions:
