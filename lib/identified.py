@@ -70,8 +70,11 @@ def noise_of_shape(
 ) -> float:
     """ε from sampling: the 0.95-quantile over resamples b of ½Σ|A_b/ΣA_b − A/ΣA|, orders 1 and 2 as one.
 
-    The half makes it the total variation between two shapes. NaN for fewer than two samples or no resamples. Raises
-    ValueError as `identified` does.
+    The half makes it the total variation between two shapes, while misfits are measured without the half. So the
+    truth's own misfit may be above ε: in planted mixtures (`power(draws=200)`) the planted share was in the set in 99 %
+    of the draws or more up to a share of 50 %, but at 75 % in 84 to 88 % of those with 12 samples and in 93 to 98 % of
+    those with 50; with 1.5 times this ε it was in 99 % everywhere. NaN for fewer than two samples or no resamples.
+    Raises ValueError as `identified` does.
     """
     _check(strength, sign)
     weights = _weights(len(strength), resamples, seed)
