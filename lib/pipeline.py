@@ -85,7 +85,7 @@ class Running:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
         process = subprocess.Popen(command, cwd=self.root, start_new_session=True, **pipes)
         self.processes.add(process)
-        if self.stopped.is_set():
+        if self.stopped.is_set():  # meanwhile
             self.stop()
         for line in process.stdout:
             if line.strip() and not line.startswith(CHATTER) and "didn't change, skipping" not in line:
@@ -183,7 +183,14 @@ def main() -> int:
     names = experiments.running()
     needs = graph(names, experiments.choices())
     running = Running()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+    def end(number: int, _) -> None:
+        running.stop()  # before the threads that wait for the stages are waited for
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
     try:
         for name in names:
             if running.stage(f"prepare@{name}"):
@@ -206,7 +213,5 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit("stopped; the same command goes on from here")
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")

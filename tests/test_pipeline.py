@@ -1,6 +1,7 @@
 """`make figures` runs stages in an order that their needs allow, all that are stale and no other, and compares."""
 
 import dataclasses
+import os
 import threading
 import time
 
@@ -68,3 +69,23 @@ def test_claims_that_differ_beyond_their_band_are_shown():
     (line,) = pipeline.differences([ships], [beyond])
     assert "0.3 [0.1, 0.4] (holds) ships, 0.6 [0.5, 0.7] (holds) is yours" in line
     assert len(pipeline.differences([ships], [other])) == 1
+
+
+def test_stages_at_work_end_with_the_pipeline(tmp_path, monkeypatch):
+    """Also what they started themselves, for they are a process group each."""
+    fake = tmp_path / "dvc"
+    fake.write_text(f"#!/bin/bash\necho begun\nsleep 300 & echo $! > {tmp_path}/child\nwait\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    running, ended = pipeline.Running(tmp_path), []
+    thread = threading.Thread(target=lambda: ended.append(running.stage("train@digits-vgg")))
+    thread.start()
+    while not (tmp_path / "child").exists() or not (tmp_path / "child").read_text().strip():
+        time.sleep(0.01)
+    running.stop()
+    thread.join(2)
+    assert ended and ended[0] != 0
+    child = int((tmp_path / "child").read_text())
+    time.sleep(0.1)
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
