@@ -31,7 +31,7 @@ test-paper: .venv/ready-to-test # the paper's experiments on small settings, fro
 	python -m pytest -m paper
 
 claims: .venv/ready # one table over all experiments that have results, and the notebook that renders it
-	python -m lib.notebook claims
+	python -m lib.notebook alone claims
 	python -m lib.claims
 
 paper: .venv/ready # what the paper's experiments would take here; make paper RUN="mnist-lenet …" runs some

@@ -2,7 +2,7 @@
 
 python -m lib.notebook run 1_train NAME     its code run for the experiment NAME → results/NAME/run/, with its md5
 python -m lib.notebook weave NAME           prose and outputs together → results/NAME/notebooks/
-python -m lib.notebook claims               the notebook over all experiments → results/claims.ipynb
+python -m lib.notebook alone NAME           a notebook of no one experiment → results/NAME.ipynb, with the md5 of its inputs
 """
 
 import argparse
@@ -25,6 +25,11 @@ from .files import whole
 from .pictures import smaller
 from .prepare import MEASURING, METADATA, STAGES, code_of
 from .prepare import write as write_code
+
+ALONE = {  # notebooks of no one experiment, and what they read in the folders of all
+    "claims": ("claims.json", "fits.nc", "overfitting.csv", "run/2_extract.md5"),
+    "your_network": (),
+}
 
 
 def weave(source: NotebookNode, executed: NotebookNode) -> NotebookNode:
@@ -74,13 +79,13 @@ def weave_all(results: Path, sources: Path) -> None:
         write(weave(source, executed), results / "notebooks" / f"{name}.ipynb")
 
 
-def of_all_experiments(root: Path = ROOT) -> str:
-    """The md5 of all that the notebook over all experiments shows: its code, and what it reads."""
-    source = json.loads((root / "notebooks" / "claims.ipynb").read_text(encoding="utf-8"))
+def alone(name: str, root: Path = ROOT) -> str:
+    """The md5 of all that a notebook of no one experiment shows: its code, and what it reads in results/."""
+    source = json.loads((root / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
     code = "\n".join(cell["source"] for cell in code_of(source)["cells"])
     found = hashlib.md5("".join([code, *closure(code, SHOWN, root)]).encode(), usedforsecurity=False)
-    for name in ("claims.json", "fits.nc", "overfitting.csv"):
-        for path in sorted((root / "results").glob(f"*/{name}")):
+    for read in ALONE[name]:
+        for path in sorted((root / "results").glob(f"*/{read}")):
             found.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return found.hexdigest()
 
@@ -172,18 +177,19 @@ def main() -> None:
     running.add_argument("experiment")
     running.add_argument("--folder", default="results", help="where to read and write")
     running.add_argument("--overrides", type=json.loads, default={}, help="settings to change, as JSON")
-    commands.add_parser("claims")
+    commands.add_parser("alone").add_argument("notebook", choices=ALONE)
     commands.add_parser("weave").add_argument("experiment")
     arguments = parser.parse_args()
     sources = ROOT / "notebooks"
-    if arguments.command == "claims":
-        code, executed = (ROOT / "build" / name for name in ("claims.ipynb", "claims-run.ipynb"))
-        source = nbformat.read(sources / "claims.ipynb", as_version=4)
+    if arguments.command == "alone":
+        name = arguments.notebook
+        code, executed = (ROOT / "build" / "alone" / part / f"{name}.ipynb" for part in ("code", "run"))
+        source = nbformat.read(sources / f"{name}.ipynb", as_version=4)
         write_code(code_of(source), code)
         run(code, executed, {})
-        write(weave(source, nbformat.read(executed, as_version=4)), ROOT / "results" / "claims.ipynb")
-        with whole(ROOT / "results" / "claims.md5") as file:
-            file.write_text(f"{of_all_experiments()}\n")
+        write(weave(source, nbformat.read(executed, as_version=4)), ROOT / "results" / f"{name}.ipynb")
+        with whole(ROOT / "results" / f"{name}.md5") as file:
+            file.write_text(f"{alone(name)}\n")
         return
     if arguments.command == "weave":
         results = experiments.results(arguments.experiment)

@@ -74,6 +74,7 @@ def test_the_lock_and_the_pipeline_are_small():
     assert len((ROOT / "dvc.yaml").read_text(encoding="utf-8").splitlines()) <= 300
 
 
-def test_the_notebook_over_all_experiments_is_of_their_results_today():
-    made = (ROOT / "results" / "claims.md5").read_text().strip()
-    assert made == notebook.of_all_experiments(), "make claims draws it anew"
+@pytest.mark.parametrize("name", notebook.ALONE)
+def test_a_notebook_of_no_one_experiment_is_of_the_code_and_results_of_today(name):
+    made = (ROOT / "results" / f"{name}.md5").read_text().strip()
+    assert made == notebook.alone(name), f"python -m lib.notebook alone {name} runs it anew"

@@ -15,6 +15,7 @@ import yaml
 
 from lib import experiments, play
 from lib.experiments import ROOT
+from lib.notebook import ALONE
 from lib.prepare import STAGES
 
 from . import pages
@@ -46,7 +47,7 @@ def assemble(results: Path, source: Path) -> list[str]:
     captions = pages.Captions(yaml.safe_load((BOOK / "figures.yaml").read_text(encoding="utf-8")))
     names = collect(results)
     with_notebooks = [name for name in names if (results / name / "notebooks").is_dir()]
-    told = {results / "claims.ipynb": None}  # over all experiments; the other chapters are told on one of them
+    told = {results / f"{name}.ipynb": None for name in ALONE}  # the other chapters are told on one experiment
     told |= {results / name / "notebooks" / f"{stage}.ipynb": name for name in with_notebooks[:1] for stage in STAGES}
     for path, name in told.items():
         if path.exists():
@@ -63,6 +64,7 @@ def assemble(results: Path, source: Path) -> list[str]:
     filled = {
         "CHAPTERS": "\n".join(f"chapters/{stage}" for stage in chapters),
         "ALL-CLAIMS": "chapters/claims" if (results / "claims.ipynb").exists() else "",
+        "YOUR-NETWORK": "chapters/your_network" if (results / "your_network.ipynb").exists() else "",
         "EXPERIMENTS": "\n".join(names),
         "OVERVIEW": pages.overview(names),
         "TUTORIAL": with_notebooks[0] if with_notebooks else "none",
