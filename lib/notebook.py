@@ -2,7 +2,7 @@
 
 python -m lib.notebook run 1_train NAME     its code run for the experiment NAME → results/NAME/run/, with its md5
 python -m lib.notebook weave NAME           prose and outputs together → results/NAME/notebooks/
-python -m lib.notebook alone NAME           a notebook of no one experiment → results/NAME.ipynb, with the md5 of its inputs
+python -m lib.notebook alone NAME           one of no one experiment → results/NAME.ipynb, with its inputs' md5
 """
 
 import argparse
