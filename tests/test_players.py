@@ -131,6 +131,16 @@ def test_tables_of_several_samples_are_the_tables_of_each(network):
     assert players.value_tables(network, samples[:0], labels[:0], regions[:0]).shape == (0, 2**4)
 
 
+def test_one_player_a_sample_on_grey_pixels_is_each_samples_own(network):
+    """Regions (samples, 1, h, w) could be those of as many players over (1, h, w) as well."""
+    grey = networks.cut_at(network, "pixels")
+    samples, labels = torch.rand(3, 1, 32, 32), torch.tensor([1, 2, 3])
+    regions = players.patch_regions(players.draw_patches(4, 3, seed=0), (32, 32)).any(1, keepdim=True)
+    tables = players.value_tables(grey, samples, labels, regions)
+    for k in range(3):
+        assert torch.equal(tables[k], players.value_table(grey, samples[k], labels[k], regions[k]))
+
+
 def test_patches_are_drawn_inside_the_margin_by_the_seed_alone():
     patches = players.draw_patches(10, 200, seed=5)
     assert torch.equal(patches, players.draw_patches(10, 200, seed=5))
