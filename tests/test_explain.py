@@ -146,6 +146,7 @@ def test_files_keep_all_of_it(explanation, tmp_path):
 
 def test_the_plot_has_a_column_for_each_and_rings_for_or(explanation):
     figure = explanation.plot()
+    assert figure._repr_png_().startswith(b"\x89PNG"), "Jupyter shows it"
     bars, dots = figure.axes
     np.testing.assert_allclose([bar.get_height() for bar in bars.patches], [2, -1.5, 0.7], atol=1e-6)
     assert [tick.get_text() for tick in dots.get_yticklabels()] == NAMES

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from .picture import Picture
+
 DIM = 0.25  # of the brightness, where no player of the interaction is
 COLUMNS = 3
 
@@ -14,7 +16,7 @@ def draw(frame: pd.DataFrame, names: Sequence[str], image: np.ndarray, regions: 
     """A panel for each row of `frame`, with the columns of `Explanation.frame`, and one of the image before them."""
     picture = _picture(image)
     rows = -(-(len(frame) + 1) // COLUMNS)
-    figure = Figure((2.2 * COLUMNS, 2.5 * rows), layout="constrained")
+    figure = Picture((2.2 * COLUMNS, 2.5 * rows), layout="constrained")
     panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for axes in panels:
         axes.set_axis_off()

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from .picture import Picture
+
 DARK, LIGHT = "#4D4D4D", "#B8B8B8"  # signs by lightness: blue and orange mean decay and spindle here
 
 
@@ -19,7 +21,7 @@ def draw(frame: pd.DataFrame, names: Sequence[str]) -> Figure:
     rows = [name for name in names if name in taking_part] or list(names)
     columns = len(frame)
     width, height = 1.5 + 0.32 * max(columns, 6), 1.8 + 0.26 * len(rows)
-    figure = Figure((width, height), layout="constrained")
+    figure = Picture((width, height), layout="constrained")
     bars, dots = figure.subplots(2, 1, sharex=True, height_ratios=[1.6, 0.26 * len(rows)])
     values = frame.value.to_numpy(dtype=float)
     bars.bar(np.arange(columns), values, color=np.where(values > 0, DARK, LIGHT).tolist(), width=0.7)
