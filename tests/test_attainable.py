@@ -72,7 +72,7 @@ def test_the_sparsest_lie_in_the_range() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"orders": [0]}, "orders has 0"), ({"orders": [1, 4]}, "orders has 4"), ({"slack": 0.0}, "slack is 0.0")],
+    [({"orders": [0]}, "an order is 0"), ({"orders": [1, 4]}, "an order is 4"), ({"slack": 0.0}, "slack is 0.0")],
 )
 def test_bad_arguments_are_named(arguments: dict, message: str) -> None:
     good = {"values": torch.zeros(8, dtype=torch.float64), "zeta": 0.0, "orders": [1]}

@@ -58,7 +58,7 @@ def test_ends_above_the_optimum_and_feasible() -> None:
     [
         ({"learning_rate": 0.0}, "learning_rate is 0.0"),
         ({"momentum": 1.0}, "momentum is 1.0"),
-        ({"zeta": -1.0}, "zeta is -1.0"),
+        ({"zeta": -1.0}, r"zeta is \[-1.0\]"),
     ],
 )
 def test_bad_arguments_are_named(arguments: dict, message: str) -> None:

@@ -55,4 +55,5 @@ def of_each(regions: Tensor, samples: int, features: torch.Size) -> Tensor:
             f"regions have shape {tuple(regions.shape)}: of features {tuple(features)} they are each sample's own or "
             "the same for all; allowed is one set for each sample, over all axes of the features"
         )
-    return regions.expand(samples, *regions.shape) if shared and not each else regions
+    own = each and (not shared or regions.ndim == 4)
+    return regions if own or not shared else regions.expand(samples, *regions.shape)
