@@ -1,6 +1,7 @@
 """`make figures` runs stages in an order that their needs allow, all that are stale and no other, and compares."""
 
 import dataclasses
+import subprocess
 import threading
 import time
 
@@ -88,3 +89,27 @@ def test_stages_at_work_end_with_the_pipeline(tmp_path, monkeypatch):
     child = int((tmp_path / "child").read_text())
     time.sleep(0.1)
     assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+
+def test_checkpoints_that_ship_are_set_aside_once_and_ones_own_never(tmp_path):
+    def git(*command):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *command], cwd=tmp_path, check=True)
+
+    folder = tmp_path / "results" / "one" / "checkpoints"
+    folder.mkdir(parents=True)
+    (folder / "epoch-00000.pt").write_bytes(b"ships")
+    git("init", "--quiet")
+    git("add", "results")
+    git("commit", "--quiet", "-m", "ships")
+    (folder / "unfinished.pt").write_bytes(b"a training of one's own")
+    assert not pipeline.set_aside("one", tmp_path) and folder.is_dir()
+    (folder / "unfinished.pt").unlink()
+    (tmp_path / "build" / "one").mkdir(parents=True)
+    assert not pipeline.set_aside("one", tmp_path), "the pipeline has run here"
+    (tmp_path / "build" / "one").rmdir()
+    assert pipeline.set_aside("one", tmp_path) and not folder.exists()
+    assert not pipeline.set_aside("one", tmp_path)
+    own = tmp_path / "results" / "two" / "checkpoints"
+    own.mkdir(parents=True)
+    (own / "epoch-00000.pt").write_bytes(b"not in git")
+    assert not pipeline.set_aside("two", tmp_path) and own.is_dir()
