@@ -9,6 +9,7 @@ stage after the other.
 import argparse
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -30,17 +31,9 @@ SECONDS = {  # of each stage of the digits, alone on two cores: what is longest 
     **{"generalisation": 45, "sparsity": 90, "disentangle": 30, "figures": 15, "uncertainty": 20, "determined": 110},
     **{"overfitting": 50, "choices": 90, "claims": 10, "weave": 5, "alternatives": 300},
 }
-CHATTER = (  # of DVC, in the beginnings of its lines
-    *(
-        "Running stage",
-        "> ",
-        "Updating lock",
-        "Generating lock",
-        "To track the changes",
-        "\tgit add",
-        "'data.dvc' didn't",
-    ),
-    *("To enable auto", "\tdvc config", "Use `dvc push`"),
+CHATTER = re.compile(  # of DVC, in the beginnings of its lines
+    "Running stage|> |Updating lock|Generating lock|To track the changes|\tgit add|'data.dvc' didn't|To enable auto|"
+    "\tdvc config|Use `dvc push`|.*didn't change, skipping"
 )
 
 
@@ -55,11 +48,12 @@ def graph(run: list[str], choices: list[str], root: Path = ROOT) -> dict[str, se
                 for out in entry["do"].get(kind, []):
                     path = out if isinstance(out, str) else next(iter(out))
                     made[path.replace("${item}", name)] = row
-    folders = {path: row for path, row in made.items() if path.startswith("build/")}
-    made |= {
-        dep: row for deps in needs.values() for dep in deps for path, row in folders.items() if dep.startswith(path)
-    }
-    return {row: {made[dep] for dep in deps if dep in made} - {row} for row, deps in needs.items()}
+
+    def maker(path: str) -> str | None:
+        """The stage that makes a file, or the folder it is in."""
+        return made.get(path) or made.get(path.rpartition("/")[0])
+
+    return {row: {maker(path) for path in paths} - {row, None} for row, paths in needs.items()}
 
 
 def outdated(needs: dict[str, set[str]], root: Path = ROOT) -> set[str]:
@@ -104,7 +98,7 @@ class Running:
         if self.stopped.is_set():  # meanwhile
             self.stop()
         for line in process.stdout:
-            if line.strip() and not line.startswith(CHATTER) and "didn't change, skipping" not in line:
+            if line.strip() and not CHATTER.match(line):
                 print(f"{row.partition('@')[0]:>14} │ {line.rstrip()}", flush=True)
         status = process.wait()
         self.processes.discard(process)
@@ -157,18 +151,23 @@ def _longest(row: str, needs: dict[str, set[str]], seconds: dict[str, int]) -> f
 
 
 def differences(shipped: list[Claim], yours: list[Claim]) -> list[str]:
-    """A line for each claim whose verdict differs, or whose value is outside the band of the other."""
-    lines, known = [], {(row.key, row.claim, row.where): row for row in shipped}
-    for row in yours:
-        other = known.get((row.key, row.claim, row.where))
-        if other is None or row.measured is None or other.measured is None:
-            continue
-        low, high = other.interval or (other.measured, other.measured)
-        near = 1e-6 * max(1.0, abs(other.measured))
-        if row.verdict != other.verdict or not low - near <= row.measured <= high + near:
-            shown = f"{other.figures} ({other.verdict})", f"{row.figures} ({row.verdict})"
-            lines.append(f"  {row.claim} ({row.where}), {row.statistic}: {shown[0]} ships, {shown[1]} is yours")
+    """A line for each claim that one of the two lacks, whose verdict differs, or whose value is outside its band."""
+    was, now = ({(row.key, row.claim, row.where): row for row in rows} for rows in (shipped, yours))
+    lines = []
+    for key in {**was, **now}:
+        other, row = was.get(key), now.get(key)
+        if other is None or row is None or row.verdict != other.verdict or not _within(row, other):
+            told = [f"{one.figures} ({one.verdict})".strip() if one else "none" for one in (other, row)]
+            lines.append(f"  {key[1]} ({key[2]}): {told[0]} ships, {told[1]} is yours")
     return lines
+
+
+def _within(row: Claim, other: Claim) -> bool:
+    if row.measured is None or other.measured is None:
+        return row.measured is other.measured
+    low, high = other.interval or (other.measured, other.measured)
+    near = 1e-6 * max(1.0, abs(other.measured))
+    return low - near <= row.measured <= high + near
 
 
 def compare(names: list[str], root: Path = ROOT) -> None:
@@ -176,7 +175,8 @@ def compare(names: list[str], root: Path = ROOT) -> None:
     for name in names:
         path = Path("results") / name / "claims.json"
         ships = subprocess.run(["git", "show", f"HEAD:{path}"], cwd=root, capture_output=True)
-        if ships.returncode or not (root / path).exists():
+        if ships.returncode:
+            print(f"{name}: no claims of it ship, or git does not know them; there is nothing to compare")
             continue
         if ships.stdout == (root / path).read_bytes():
             print(f"{name}: all claims are, byte for byte, those that ship.")

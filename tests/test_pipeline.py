@@ -35,7 +35,13 @@ def test_the_graph_is_that_of_dvc_yaml(needs):
     assert needs["decompose@digits-vgg"] == {f"{stage}@digits-vgg" for stage in ("prepare", "extract", "inject")}
     assert needs["alternatives@mnist-lenet"] == {f"{stage}@mnist-lenet" for stage in ("prepare", "train", "extract")}
     assert "alternatives@digits-vgg" not in needs and needs["prepare@digits-vgg"] == set()
-    assert all(other.endswith(row.partition("@")[2]) for row in needs for other in needs[row])
+    assert all(other.partition("@")[2] == row.partition("@")[2] for row in needs for other in needs[row])
+
+
+def test_an_experiment_needs_nothing_of_one_whose_name_begins_its_own():
+    needs = pipeline.graph(["digits-vgg-train-noise-10", "digits-vgg"], [])
+    assert needs["train@digits-vgg-train-noise-10"] == {"prepare@digits-vgg-train-noise-10"}
+    assert needs["train@digits-vgg"] == {"prepare@digits-vgg"}
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
@@ -70,6 +76,9 @@ def test_claims_that_differ_beyond_their_band_are_shown():
     (line,) = pipeline.differences([ships], [beyond])
     assert "0.3 [0.1, 0.4] (holds) ships, 0.6 [0.5, 0.7] (holds) is yours" in line
     assert len(pipeline.differences([ships], [other])) == 1
+    unmeasured = claims.judged("returns", "digits-vgg", None)
+    assert len(pipeline.differences([ships], [unmeasured])) == len(pipeline.differences([ships], [])) == 1
+    assert pipeline.differences([unmeasured], [unmeasured]) == []
 
 
 def test_stages_at_work_end_with_the_pipeline(tmp_path, monkeypatch):
