@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from .disentangle import disentangle
 from .explain import Explanation, explain, load
-from .resampling import interval
+from .resampling import central, interval
 from .strengths import merge_singletons
 
 FORBIDDEN = '/\\:*?"<>|\0'  # in names of samples, which become names of files on any system
@@ -112,7 +112,7 @@ class Overfitting:
     players: int
     mean_order: float
     mean_order_interval: tuple[float, float] | None
-    spindle_share: float  # of decay and spindle together
+    spindle_share: float  # of ΣA, as everywhere
     spindle_interval: tuple[float, float] | None
     residual: float  # ‖residual‖ / ‖A‖ of the split
     on_bound: tuple[str, ...]  # which of alpha, beta, delta, gamma are at an end of their range
@@ -125,7 +125,7 @@ class Overfitting:
         lines = [
             f"{self.samples} samples of {self.players} players, 90 % intervals over samples",
             f"mean order {self.mean_order:.2f}{ends(self.mean_order_interval)}",
-            f"spindle {self.spindle_share:.0%}{ends(self.spindle_interval, True)} of decay and spindle, "
+            f"spindle {self.spindle_share:.0%}{ends(self.spindle_interval, True)} of the strength, "
             f"residual {self.residual:.0%}",
         ]
         return "\n".join([*lines, *(["at a bound: " + ", ".join(self.on_bound)] if self.on_bound else [])])
@@ -162,14 +162,10 @@ def overfitting(folder: Path | str, resamples: int = 200, seed: int = 0, **optio
         total = by_order[drawn].sum(0)
         return float(total @ orders / total.sum()) if total.sum() else float("nan")
 
-    def share(spindle: torch.Tensor, decay: torch.Tensor) -> torch.Tensor:
-        return spindle / (spindle + decay)
-
     ends = None if few else interval(mean_order, len(parts), resamples, seed)
     spindle_ends = None
     if (drawn := split.diagnostics.bootstrap) is not None:
-        shares = share(drawn.spindle_strength, drawn.decay_strength).numpy()
-        spindle_ends = tuple(float(x) for x in np.nanquantile(shares, [0.05, 0.95]))
+        spindle_ends = tuple(central(drawn.spindle_share.numpy()).tolist())
     if split.diagnostics.on_bound:
         told_bounds = ", ".join(split.diagnostics.on_bound)
         warnings.warn(
@@ -181,7 +177,7 @@ def overfitting(folder: Path | str, resamples: int = 200, seed: int = 0, **optio
         players=sizes[0],
         mean_order=mean_order(np.arange(len(parts))),
         mean_order_interval=None if ends is None else tuple(ends.tolist()),
-        spindle_share=split.spindle_strength / (split.spindle_strength + split.decay_strength),
+        spindle_share=split.spindle_share,
         spindle_interval=spindle_ends,
         residual=split.relative_residual,
         on_bound=split.diagnostics.on_bound,

@@ -35,9 +35,8 @@ def notes(explanation) -> tuple[str, ...]:
         return (rounding(explanation.values, explanation.rounding),)
     said = []
     strength = float((explanation.i_and.abs() + explanation.i_or.abs()).sum())
-    end = {"low": "low", "high": "high"}[explanation.settings["ties"]]
     said.append(
-        f"ties go to {end} orders: at the same Σ|I| strength of order 1 may stand at order 2, for x + y = (x ∧ "
+        f"ties go to {explanation.settings['ties']} orders: at the same Σ|I| strength of order 1 may stand at order 2, for x + y = (x ∧ "
         "y) + (x ∨ y); "
         "A(1) + A(2) is far better determined than either, and attainable() gives the range of each A(m)"
     )
