@@ -24,6 +24,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from . import claims
+from .checks import require
 from .disentangle import decay_curves, resampling_weights, resplit_within
 from .experiments import Experiment
 from .fits import merged, spindle_test
@@ -37,8 +38,10 @@ KINDS = ("parameters", "inputs")  # of noise
 DELTAS = (1e-6, 10.0)  # the decays are known for these δ
 LETTER = (1e-12, 1e-3)  # δ as the paper prints it, δ ≤ 1e-3; below 1e-12 M(δ) is the identity
 FITTED = ("removed", "returns", "decay_grows", "residual", "noise_fitted", "noise_decay")
+LETTER_LEVEL = "≤ 0.001"  # of the choice delta_min
 OF_NOISE = ("noise_spindle", "noise_fitted", "noise_decay")
 CLAIMS = ("decays", "untrained", "emerged", *FITTED[:4], *OF_NOISE)
+ALPHAS = ("0.5 to 1.5", "3/n to 2 − 1/n")  # ranges of α
 RATIOS = ("noise_decay",)  # averaged on the logarithm
 
 
@@ -55,14 +58,11 @@ class Choice:
     defaults: Mapping[str, float | str] = dataclasses.field(default_factory=dict)  # key → default where it differs
 
     def __post_init__(self) -> None:
-        unknown = set(self.claims) - set(claims.RULES)
-        if unknown:
-            raise ValueError(f"claims of {self.name} are {sorted(unknown)}; allowed: keys of claims.RULES")
+        unknown = sorted(set(self.claims) - set(claims.RULES))
+        require(not unknown, f"claims of {self.name}", unknown, "keys of claims.RULES")
         for key in self.claims:
-            if self.default_of(key) not in self.levels_of(key):
-                raise ValueError(
-                    f"default of {self.name} is {self.default_of(key)!r}; allowed: {', '.join(map(str, self.levels))}"
-                )
+            default, levels = self.default_of(key), self.levels_of(key)
+            require(default in levels, f"default of {self.name}", repr(default), ", ".join(map(str, levels)))
 
     def levels_of(self, key: str) -> tuple:
         """The levels that can touch the claim; none if it is out of reach."""
@@ -82,20 +82,22 @@ def registry(
 ) -> tuple[Choice, ...]:
     """All choices; the arguments are the defaults, those of params.yaml.
 
-    Under noise all strengths share one unit, and every statistic is free of it unless each level has its own. Raises
-    ValueError for a default that is no level.
+    A default that is none of the levels joins them. Under noise all strengths share one unit, and every statistic is
+    free of it unless each level has its own.
     """
     all_but_noise = tuple(key for key in CLAIMS if key != "noise_spindle")
     noise = {key: ("self", "converged", "undisturbed") for key in OF_NOISE}
     return (
-        Choice("zeta", "ζ, noise that may be removed from v, share of the swing", (0.0, 0.01, 0.02), zeta, CLAIMS),
+        Choice("zeta", "ζ, noise that may be removed from v, share of the swing", _with(zeta, 0.0, 0.01, 0.02),
+               zeta, CLAIMS),
         Choice("ties", "of equally sparse interactions, those of low or of high orders", ("low", "high"), ties, CLAIMS),
         Choice("limits", "the swing of which ζ and τ are shares", ("mean", "each sample's"), "mean", CLAIMS),
-        Choice("tau", "τ, salient interactions are stronger, share of the swing", (0.0, 0.01, 0.02, 0.05), tau,
-               all_but_noise),
+        Choice("tau", "τ, salient interactions are stronger, share of the swing", _with(tau, 0.0, 0.01, 0.02, 0.05),
+               tau, all_but_noise),
         Choice("reference", "I* of the decay, whose it is", ("self", "converged"), reference, FITTED, other=noise),
-        Choice("delta_min", "least δ of the decay", (1e-6, 1e-4, 1e-3, 1e-2), delta_min, FITTED),
-        Choice("alpha", "range of α of the spindle", ("0.5 to 1.5", "3/n to 2 − 1/n"), alpha, FITTED),
+        Choice("delta_min", "least δ of the decay", _with(delta_min, 1e-6, 1e-4, 1e-3, 1e-2),
+               delta_min, FITTED),
+        Choice("alpha", "range of α of the spindle", tuple(dict.fromkeys([*ALPHAS, alpha])), alpha, FITTED),
         Choice("unit", "unit of strengths that are compared along training", ("order 1", "orders 1+2", "swing"),
                "order 1", ("emerged", "decay_grows"), defaults={"decay_grows": "swing"}),
         Choice("noise_unit", "unit of strengths under noise: Z of B, or of each level", ("of B", "its own"), "of B",
@@ -104,17 +106,15 @@ def registry(
 
 
 def registry_of(setting: Experiment) -> tuple[Choice, ...]:
-    """The choices with the defaults of an experiment; raises ValueError for one that is no level."""
-    n = setting.players
-    alpha = {alpha_range(level, n): level for level in ("0.5 to 1.5", "3/n to 2 − 1/n")}
-    return registry(
-        setting.zeta,
-        setting.ties,
-        setting.tau,
-        setting.reference,
-        setting.delta_min,
-        alpha.get(tuple(setting.alpha_range), str(setting.alpha_range)),
-    )
+    """The choices with the defaults of an experiment."""
+    own = tuple(setting.alpha_range)
+    known = {alpha_range(level, setting.players): level for level in ALPHAS}
+    alpha = known.get(own, f"{own[0]!r} to {own[1]!r}")
+    return registry(setting.zeta, setting.ties, setting.tau, setting.reference, setting.delta_min, alpha)
+
+
+def _with(default: float, *levels: float) -> tuple[float, ...]:
+    return tuple(sorted({default, *levels}))
 
 
 def keep(choices: Sequence[Choice], **levels: tuple) -> tuple[Choice, ...]:
@@ -124,7 +124,7 @@ def keep(choices: Sequence[Choice], **levels: tuple) -> tuple[Choice, ...]:
 
 def alpha_range(level: str, n: int) -> tuple[float, float]:
     """The range of α that a level of the choice `alpha` names."""
-    return {"0.5 to 1.5": (0.5, 1.5), "3/n to 2 − 1/n": (3 / n, 2 - 1 / n)}[level]
+    return (3 / n, 2 - 1 / n) if level == ALPHAS[1] else tuple(map(float, level.split(" to ")))
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,10 +139,10 @@ class Extracted:
     def __post_init__(self) -> None:
         expected = (len(self.conditions), *self.i_and.shape[1:])
         for name, shape in (("i_and", expected), ("i_or", expected), ("swing", expected[:2])):
-            if tuple(getattr(self, name).shape) != shape:
-                raise ValueError(f"{name} has shape {tuple(getattr(self, name).shape)}; allowed: {shape}")
-        if missing := set(TIMEPOINTS) - set(self.conditions):
-            raise ValueError(f"conditions lack {', '.join(sorted(missing))}; allowed: A to D, and levels of noise")
+            found = tuple(getattr(self, name).shape)
+            require(found == shape, f"shape of {name}", found, shape)
+        right = set(TIMEPOINTS) <= set(self.conditions)
+        require(right, "conditions", ", ".join(self.conditions), "A to D, and levels of noise")
 
     def of(self, condition: str) -> tuple[Tensor, Tensor]:
         """I_AND and I_OR of a condition, (samples, subsets) each."""
@@ -201,11 +201,10 @@ def sweep(
     rows. Raises ValueError for claims that the sweep does not know, and for extractions that were not solved.
     """
     keys = tuple(keys)
-    if unknown := set(keys) - set(CLAIMS):
-        raise ValueError(f"keys are {sorted(unknown)}; allowed: {', '.join(CLAIMS)}")
+    require(set(keys) <= set(CLAIMS), "keys", keys, ", ".join(CLAIMS))
     needed = [*itertools.product(*(_choice(choices, name).levels for name in ("zeta", "ties", "limits")))]
-    if missing := [one for one in needed if one not in solved]:
-        raise ValueError(f"extraction {missing[0]} is not solved; there are {', '.join(map(str, solved))}")
+    missing = [one for one in needed if one not in solved]
+    require(not missing, "an extraction that was not solved", missing[:1], ", ".join(map(str, solved)))
     rows = []
     for interactions in {id(solved[one]): solved[one] for one in needed}.values():
         mine = [one for one in needed if solved[one] is interactions]
@@ -231,8 +230,7 @@ def summary(frame: pd.DataFrame, choices: Sequence[Choice]) -> pd.DataFrame:
     """
     rows = []
     for claim, all_of in frame.groupby("claim", sort=False):
-        key, of = all_of["key"].iloc[0], all_of[~all_of["delta_min"].map(lambda level: isinstance(level, str))]
-        measured = of[of["verdict"] != claims.VERDICTS[3]]
+        key, of, measured = all_of["key"].iloc[0], _without_letter(all_of), counted(frame, claim)
         holds = measured["verdict"] == claims.VERDICTS[0]
         statistic = np.log(measured["statistic"]) if key in RATIOS else measured["statistic"]
         moves = {"move": {}, "move_of_share": {}}
@@ -288,8 +286,11 @@ def by_level(frame: pd.DataFrame, choices: Sequence[Choice]) -> pd.DataFrame:
 
 def counted(frame: pd.DataFrame, claim: str) -> pd.DataFrame:
     """The rows of a claim that were measured, without the combination of the paper's letter."""
-    of = frame[(frame["claim"] == claim) & (frame["verdict"] != claims.VERDICTS[3])]
-    return of[~of["delta_min"].map(lambda level: isinstance(level, str))]
+    return _without_letter(frame[(frame["claim"] == claim) & (frame["verdict"] != claims.VERDICTS[3])])
+
+
+def _without_letter(of: pd.DataFrame) -> pd.DataFrame:
+    return of[of["delta_min"] != LETTER_LEVEL]
 
 
 def shades(of: pd.DataFrame, choices: Sequence[Choice]) -> dict[str, Float64[np.ndarray, " combinations"]]:
@@ -349,7 +350,7 @@ class _Measured:
     def _letter(self, key: str) -> dict | None:
         """The paper's letter for a claim that has I* and δ, if these interactions are those of its extraction."""
         chosen = {choice.name: choice.default_of(key) for choice in self.choices if key in choice.claims}
-        chosen |= {"zeta": 0.02, "tau": 0.02, "reference": "converged", "delta_min": "≤ 0.001"}
+        chosen |= {"zeta": 0.02, "tau": 0.02, "reference": "converged", "delta_min": LETTER_LEVEL}
         chosen |= {"unit": "order 1"} if key == "decay_grows" else {}
         known = 0.02 in _choice(self.choices, "tau").levels and _extraction(chosen) in self.extractions
         return chosen if key in FITTED and known else None
@@ -366,7 +367,7 @@ class _Measured:
             "claim": " ".join([key, *word.values()]), "key": key,
             **{choice.name: chosen.get(choice.name) for choice in self.choices},
             "default": chosen == plain,
-            "letter": chosen["delta_min"] == "≤ 0.001" if key in FITTED else chosen == letter,
+            "letter": chosen["delta_min"] == LETTER_LEVEL if key in FITTED else chosen == letter,
             "statistic": math.nan if judged.measured is None else judged.measured,
             "low": low, "high": high, "verdict": judged.verdict,
         }  # fmt: skip
@@ -419,12 +420,12 @@ class _Measured:
     def _parts(self, chosen: dict, condition: str) -> dict[str, np.ndarray]:
         """Fields of Eq. 9 solved for a condition, each of all samples and then of each resample."""
         whose = {"self": condition, "converged": "D", "undisturbed": "B"}[chosen["reference"]]
-        letter = chosen["delta_min"] == "≤ 0.001"
+        letter = chosen["delta_min"] == LETTER_LEVEL
         if (condition, whose, letter) not in self.splits:
             if (whose, letter) not in self.curves:
                 self.curves[whose, letter] = decay_curves(*self.found.of(whose), LETTER if letter else DELTAS)
             levels = _choice(self.choices, "delta_min").levels
-            deltas = {"≤ 0.001": LETTER} if letter else {level: (level, DELTAS[1]) for level in levels}
+            deltas = {LETTER_LEVEL: LETTER} if letter else {level: (level, DELTAS[1]) for level in levels}
             ranges = {(a, b): (deltas[a], alpha_range(b, self.n))
                       for a in deltas for b in _choice(self.choices, "alpha").levels}  # fmt: skip
             strength = self.a[:, self.found.conditions.index(condition)]

@@ -240,18 +240,28 @@ def test_each_extraction_is_solved_once_and_zeta_0_has_no_limits(digits):
     assert h[1] < h[0] and both[0.02, "low", "mean"].conditions == tuple("ABCD")
 
 
+def test_a_default_of_ones_own_joins_the_levels():
+    """So that a reader who changes ζ, τ, least δ or the range of α in params.yaml still gets the sweep."""
+    own = experiments.load("digits-vgg", {"zeta": 0.05, "tau": 0.03, "delta_min": 2e-3, "alpha_range": [0.4, 1.6]})
+    known = {choice.name: choice for choice in choices.registry_of(own)}
+    assert known["zeta"].levels == (0.0, 0.01, 0.02, 0.05) and known["zeta"].default == 0.05
+    assert known["tau"].levels == (0.0, 0.01, 0.02, 0.03, 0.05)
+    assert known["delta_min"].levels == (1e-6, 1e-4, 1e-3, 2e-3, 1e-2)
+    assert choices.alpha_range(known["alpha"].default, 10) == (0.4, 1.6) and len(known["alpha"].levels) == 3
+
+
 def test_bad_input_is_named(digits):
     solved, registry = digits
-    with pytest.raises(ValueError, match="keys are .'theorem'.; allowed: decays"):
+    with pytest.raises(ValueError, match="keys is .'theorem',.; allowed: decays"):
         choices.sweep(solved, registry, keys=["theorem"])
-    with pytest.raises(ValueError, match="extraction .* is not solved"):
+    with pytest.raises(ValueError, match="an extraction that was not solved is"):
         choices.sweep(solved, choices.registry())
-    with pytest.raises(ValueError, match="default of tau is 0.03; allowed: 0.0, 0.01, 0.02, 0.05"):
-        choices.registry(tau=0.03)
+    with pytest.raises(ValueError, match="default of tau is 0.02; allowed: 0.0, 0.05"):
+        choices.keep(registry, tau=(0.0, 0.05))
     with pytest.raises(ValueError, match="claims of x are .'y'."):
         choices.Choice("x", "", (0,), 0, ("y",))
     found = planted(lambda name: FALLING)
-    with pytest.raises(ValueError, match="conditions lack D"):
+    with pytest.raises(ValueError, match="conditions is A, B, C, x; allowed: A to D"):
         choices.Extracted((*"ABC", "x"), found.i_and[:4], found.i_or[:4], found.swing[:4])
     with pytest.raises(REFUSED, match="swing"):
         choices.Extracted(found.conditions, found.i_and, found.i_or, found.swing[:2])

@@ -36,9 +36,9 @@ def notes(explanation) -> tuple[str, ...]:
     said = []
     strength = float((explanation.i_and.abs() + explanation.i_or.abs()).sum())
     said.append(
-        f"ties go to {explanation.settings['ties']} orders: at the same Σ|I| strength of order 1 may stand at order 2, for x + y = (x ∧ "
-        "y) + (x ∨ y); "
-        "A(1) + A(2) is far better determined than either, and attainable() gives the range of each A(m)"
+        f"ties go to {explanation.settings['ties']} orders: at the same Σ|I| strength of order 1 may stand at order 2, "
+        "for x + y = (x ∧ y) + (x ∨ y); A(1) + A(2) is far better determined than either, and attainable() gives the "
+        "range of each A(m)"
     )
     if strength and explanation.unsettled > 1e-3 * strength:
         share = min(1.0, explanation.unsettled / strength)
