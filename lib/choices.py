@@ -140,7 +140,7 @@ class Extracted:
         expected = (len(self.conditions), *self.i_and.shape[1:])
         for name, shape in (("i_and", expected), ("i_or", expected), ("swing", expected[:2])):
             found = tuple(getattr(self, name).shape)
-            require(found == shape, f"shape of {name}", found, shape)
+            require(found == shape, f"shape of {name}", found, f"{shape}")
         right = set(TIMEPOINTS) <= set(self.conditions)
         require(right, "conditions", ", ".join(self.conditions), "A to D, and levels of noise")
 
