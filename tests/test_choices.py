@@ -258,7 +258,7 @@ def test_bad_input_is_named(digits):
         choices.sweep(solved, choices.registry())
     with pytest.raises(ValueError, match="default of tau is 0.02; allowed: 0.0, 0.05"):
         choices.keep(registry, tau=(0.0, 0.05))
-    with pytest.raises(ValueError, match="claims of x are .'y'."):
+    with pytest.raises(ValueError, match="claims of x is .'y'."):
         choices.Choice("x", "", (0,), 0, ("y",))
     found = planted(lambda name: FALLING)
     with pytest.raises(ValueError, match="conditions is A, B, C, x; allowed: A to D"):
