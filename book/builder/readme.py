@@ -21,7 +21,7 @@ def findings(results: Path, name: str = "digits-vgg") -> str:
     """What was found on an experiment, a line a claim, and how many hold."""
     rows = read(results / name / "claims.json")
     chosen = [next(row for row in reversed(rows) if row.key == key) for key in FINDINGS]
-    lines = [f"- {MARKS[row.verdict]} {row.claim} ({row.where}): {row.statistic} {row.figures}" for row in chosen]
+    lines = [f"- {MARKS[row.verdict]} {row.claim} ({row.where}): {row.statistic} = {row.figures}" for row in chosen]
     return "\n".join(
         [*lines, f"- Of its {len(rows)} claims, {counted(rows)}; [each with its interval](results/claims.ipynb)."]
     )
@@ -30,7 +30,8 @@ def findings(results: Path, name: str = "digits-vgg") -> str:
 def counted(rows: list[Claim]) -> str:
     """How many verdicts there are of each kind, in words."""
     count = Counter(row.verdict for row in rows)
-    return ", ".join(f"{count[verdict]} {MARKS[verdict]} {verdict}" for verdict in VERDICTS if count[verdict])
+    told = zip(VERDICTS, ("hold", "hold weakly", "do not hold", "not measured"), strict=True)
+    return ", ".join(f"{count[verdict]} {words} {MARKS[verdict]}" for verdict, words in told if count[verdict])
 
 
 def table(results: Path) -> str:
