@@ -165,7 +165,7 @@ def overfitting(folder: Path | str, resamples: int = 200, seed: int = 0, **optio
     ends = None if few else interval(mean_order, len(parts), resamples, seed)
     spindle_ends = None
     if (drawn := split.diagnostics.bootstrap) is not None:
-        spindle_ends = tuple(central(drawn.spindle_share.numpy()).tolist())
+        spindle_ends = tuple(central([*drawn.spindle_share.numpy()]).tolist())
     if split.diagnostics.on_bound:
         told_bounds = ", ".join(split.diagnostics.on_bound)
         warnings.warn(

@@ -21,7 +21,7 @@ def findings(results: Path, name: str = "digits-vgg") -> str:
     """What was found on an experiment, a line a claim, and how many hold."""
     rows = read(results / name / "claims.json")
     chosen = [next(row for row in reversed(rows) if row.key == key) for key in FINDINGS]
-    lines = [f"- {MARKS[row.verdict]} {row.claim} ({row.where}): {row.statistic} = {row.figures}" for row in chosen]
+    lines = [f"- {MARKS[row.verdict]} {row.claim} ({row.where}): {row.figures}, {row.statistic}" for row in chosen]
     return "\n".join(
         [*lines, f"- Of its {len(rows)} claims, {counted(rows)}; [each with its interval](results/claims.ipynb)."]
     )
