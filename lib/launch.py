@@ -4,6 +4,7 @@ python -m lib.launch                    the estimates, from a few steps of each 
 python -m lib.launch NAME …             adds the names to `run` in params.yaml and runs their pipelines
 """
 
+import csv
 import subprocess
 import sys
 import time
@@ -27,6 +28,8 @@ SIZES = {
     "tiny-imagenet": (25_000, 2500, 50, 3),
     "sst2": (67_349, 872, 2, 0),
 }
+# Seconds that the stages of what ships took, the processor, and how many other trainings it had at the time.
+COSTS = ROOT / "results" / "costs.csv"
 LENGTH = 32  # pieces of a sentence, padding included: what most of SST-2 needs
 SOLVE = 0.1  # seconds a table on two CPU cores (`make bench`)
 
@@ -81,6 +84,20 @@ def minutes(own: Experiment, device: torch.device) -> dict[str, float]:
     }
 
 
+def cost(name: str) -> str | None:
+    """What the training and the value tables that ship took, in words; None where nobody wrote it down."""
+    with open(COSTS, encoding="utf-8", newline="") as file:
+        row = next((row for row in csv.DictReader(file) if row["experiment"] == name), None)
+    if row is None:
+        return None
+    training, tables = (
+        sum(float(row[stage] or 0) for stage in stages) / 60
+        for stages in (("training",), ("extraction", "injection", "alternatives"))
+    )
+    beside = f", beside {row['beside']} others" if row["beside"] else ""
+    return f"{row['processor']}{beside}: training {training:.1f} min, value tables {tables:.1f} min"
+
+
 def _best(call, device: torch.device) -> float:
     times = []
     for _ in range(3):
@@ -104,7 +121,7 @@ def estimate() -> None:
     print(f"{'experiment':28}{'train':>10}{'tables':>10}{'solve':>10}{'all':>10}")
     for name, parts in rows:
         cells = "".join(f"{part:10,.0f}" for part in (*parts.values(), sum(parts.values())))
-        print(f"{name:28}{cells}")
+        print(f"{name:28}{cells}   {f'tables ship ({told})' if (told := cost(name)) else ''}".rstrip())
     print('\nmake paper RUN="mnist-lenet cifar10-vgg11" runs those two; `dvc repro train@NAME` one stage of one.')
 
 

@@ -137,6 +137,24 @@ def many_players() -> None:
             line(f"simplex, {kind}, n = {n}", ours, theirs, other, note=note)
 
 
+def on_the_gpu() -> None:
+    """The same tables on a CUDA GPU and on the CPU, by the default; the CPU solves two of the fifty."""
+    if not torch.cuda.is_available():
+        print("             no CUDA GPU is here: the solver is not timed on one", flush=True)
+        return
+    for n, count in ((10, 50), (10, 1), (12, 4), (14, 1)):
+        values = tables("overfitted", count, n=n)
+        zeta = 0.02 * strengths.swing(values)
+        there, few = values.cuda(), values[:2]
+
+        def solve(there: Tensor = there, zeta: Tensor = zeta) -> None:
+            sparsest.sparsest(there, zeta).objective.cpu()  # which waits for it
+
+        ours = best(solve, 2) / count
+        seconds, _ = once(lambda few=few, zeta=zeta: sparsest.sparsest(few, zeta))
+        line(f"sparsest on the GPU, n = {n}, {count} at once", ours, seconds / len(few), "CPU  ", note="a table")
+
+
 def transforms() -> None:
     for n in (10, 12, 16):
         values = torch.randn(2**n, dtype=torch.float64)
@@ -207,5 +225,5 @@ if __name__ == "__main__":
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__} on {device}\n"
     )
-    for part in (solvers, many_players, transforms, uncertainty, extraction):
+    for part in (solvers, many_players, on_the_gpu, transforms, uncertainty, extraction):
         part()

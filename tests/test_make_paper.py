@@ -75,3 +75,23 @@ def test_tables_of_an_older_commit_are_not_read_by_the_code_of_today(monkeypatch
         launch.start(["sst2-minilm-1000"])
     assert provenance.redrawing("sst2-minilm-1000") == "git checkout 359ef24 && make paper RUN=sst2-minilm-1000"
     assert provenance.redrawing("digits-vgg") == "make paper RUN=digits-vgg"
+
+
+def test_what_the_tables_that_ship_took_is_told_by_name(monkeypatch, tmp_path):
+    file = tmp_path / "costs.csv"
+    file.write_text(
+        "experiment,processor,beside,training,extraction,injection,alternatives\n"
+        "one,A card,2 to 3,90,60,,30\nother,A core,,30,6,6,\n"
+    )
+    monkeypatch.setattr(launch, "COSTS", file)
+    assert launch.cost("one") == "A card, beside 2 to 3 others: training 1.5 min, value tables 1.5 min"
+    assert launch.cost("other") == "A core: training 0.5 min, value tables 0.2 min"
+    assert launch.cost("none") is None
+
+
+def test_costs_are_of_experiments_that_ship():
+    lines = launch.COSTS.read_text(encoding="utf-8").splitlines()[1:]
+    names = [line.partition(",")[0] for line in lines]
+    assert len(set(names)) == len(names)
+    for name in names:
+        assert (launch.ROOT / "results" / name / "curves.csv").exists(), name

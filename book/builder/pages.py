@@ -9,7 +9,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from lib import claims as lib_claims
-from lib import experiments
+from lib import experiments, launch
 from lib.report import markdown
 
 from . import provenance
@@ -116,6 +116,8 @@ def experiment(name: str, folder: Path, captions: Captions, playable: bool) -> t
         parts.append(f"{setting.network} on {setting.dataset}, {setting.players} players, {setting.samples} samples.\n")
         if (told := ABOUT / f"{name}.md").exists():
             parts.append(told.read_text(encoding="utf-8"))
+        if took := launch.cost(name):
+            parts.append(f"What ships took, on one {took}.\n")
         rows = experiments.settings(setting, *type(setting).model_fields)
         rows = [(f"`{field}`", value, meaning) for field, value, meaning in rows]
         parameters = markdown(["parameter", "value", "meaning"], rows)

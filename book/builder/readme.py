@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from lib import experiments
+from lib import experiments, launch
 from lib.claims import MARKS, VERDICTS, Claim, read, with_minus
 from lib.experiments import ROOT
 from lib.report import markdown
@@ -44,14 +44,15 @@ def table(results: Path) -> str:
         setting, at = experiments.load(name), json.loads(path.read_text(encoding="utf-8"))["timepoints"]
         d, claims = at["D"], results / name / "claims.json"
         held = Counter(row.verdict for row in read(claims)) if claims.exists() else {}
+        minutes = (launch.cost(name) or "").partition("training ")[2].partition(" min")[0]
         marks = " ".join(f"{held[verdict]} {MARKS[verdict]}" for verdict in VERDICTS[:3]) if held else "not judged anew"
         rows.append(
-            (f"[{name}](results/{name}/notebooks)", f"{setting.network}, {setting.dataset}", setting.epochs,
+            (f"[{name}](results/{name}/figures)", f"{setting.network}, {setting.dataset}", setting.epochs, minutes,
              f"{d['train_accuracy']:.1%} / {d['test_accuracy']:.1%}", f"{d['test_loss'] - d['train_loss']:.2f}",
              ", ".join(_share(at[point]) for point in TIMEPOINTS), marks)
         )  # fmt: skip
-    header = ["experiment", "network, data", "epochs", "accuracy, training / test", "loss gap (nats)",
-              "spindle at A, B, C, D, % of ΣA", "claims"]  # fmt: skip
+    header = ["experiment", "network, data", "epochs", "minutes of training", "accuracy, training / test",
+              "loss gap (nats)", "spindle at A, B, C, D, % of ΣA", "claims"]  # fmt: skip
     return markdown(header, rows)
 
 
