@@ -136,6 +136,9 @@ class Experiment(BaseModel):
     alpha_range: tuple[Positive, Positive] = Field(description="least and greatest α of the spindle; it peaks at αn/2")
     delta_min: Annotated[float, Field(gt=0, lt=10)] = Field(description="least uncertainty δ that the decay may have")
     bootstrap: Annotated[int, Field(ge=0)] = Field(description="resamples of the samples behind the bands")
+    choice_samples: Annotated[int, Field(ge=0)] = Field(
+        description="samples on which every combination of choices is judged (0: all of them, with more levels)"
+    )
 
     def model_post_init(self, _) -> None:
         if self.alpha_range[0] >= self.alpha_range[1]:

@@ -5,11 +5,10 @@ python -m book.builder --readme writes them between the README's marks; a test h
 
 import json
 import re
-from collections import Counter
 from pathlib import Path
 
 from lib import experiments, launch
-from lib.claims import MARKS, VERDICTS, Claim, read, with_minus
+from lib.claims import MARKS, VERDICTS, Claim, all_claims, read, with_minus
 from lib.experiments import ROOT
 from lib.report import markdown
 
@@ -18,20 +17,31 @@ TIMEPOINTS = "ABCD"
 
 
 def findings(results: Path, name: str = "digits-vgg") -> str:
-    """What was found on an experiment, a line a claim, and how many hold."""
-    rows = read(results / name / "claims.json")
-    chosen = [next(row for row in reversed(rows) if row.key == key) for key in FINDINGS]
-    lines = [f"- {MARKS[row.verdict]} {row.claim} ({row.where}): {row.figures}, {row.statistic}" for row in chosen]
+    """What was found, a line a claim: on how many experiments it holds, other seeds aside, and how far on one."""
+    rows = [row for row in all_claims(results) if "-seed-" not in row.experiment]
+    own = [row for row in rows if row.experiment == name]
+    lines = []
+    for key in FINDINGS:
+        one = next(row for row in reversed(own) if row.key == key)
+        same = [row for row in rows if (row.claim, row.where) == (one.claim, one.where) and row.measured is not None]
+        count = f"{marked(same)} of {len(same)}"
+        lines.append(
+            f"- {one.claim} ({one.where}): {count}; {name} {MARKS[one.verdict]} {one.figures}, {one.statistic}"
+        )
+    told = "● holds, ◐ holds weakly, ○ does not hold, · not measured"
     return "\n".join(
-        [*lines, f"- Of its {len(rows)} claims, {counted(rows)}; [each with its interval](results/claims.ipynb)."]
+        [*lines, f"- All {len(own)} claims on {name}: {marked(own)} ({told}); [with intervals](results/claims.ipynb)."]
     )
 
 
-def counted(rows: list[Claim]) -> str:
-    """How many verdicts there are of each kind, in words."""
-    count = Counter(row.verdict for row in rows)
-    told = zip(VERDICTS, ("hold", "hold weakly", "do not hold", "not measured"), strict=True)
-    return ", ".join(f"{count[verdict]} {words} {MARKS[verdict]}" for verdict, words in told if count[verdict])
+def marked(rows: list[Claim]) -> str:
+    """How many verdicts there are of each kind, as marks."""
+    return " ".join(f"{len(of)} {MARKS[verdict]}" for verdict, of in _by_verdict(rows).items())
+
+
+def _by_verdict(rows: list[Claim]) -> dict[str, list[Claim]]:
+    of = {verdict: [row for row in rows if row.verdict == verdict] for verdict in VERDICTS}
+    return {verdict: found for verdict, found in of.items() if found}
 
 
 def table(results: Path) -> str:
