@@ -17,7 +17,7 @@ from py_mini_racer import MiniRacer
 from small_book import IMAGES, SAMPLES, WORDS, N, make_values
 from sphinx.errors import ExtensionError
 
-from book.builder import pages, provenance, site, typeset
+from book.builder import front, pages, provenance, site, typeset
 from lib import claims, disentangle, play, strengths, subsets, tables, theory
 from lib.experiments import ROOT
 
@@ -247,3 +247,39 @@ def test_fields_that_do_not_fit_are_refused_by_name():
         play.disentangle_fields({"A": pair}, {"A": 0.0}, reference="E")
     with pytest.raises(ValueError, match=r"conditions is \['B'\]; allowed: those of values, A"):
         play.players_fields({"A": values}, {"B": pair}, [])
+
+
+def test_the_front_page_tells_what_was_found_and_moves_only_where_that_is_wanted(small_book, parsed, tmp_path):
+    page = (small_book / "index.html").read_text(encoding="utf-8")
+    assert "What was found" in page and "Where to go" in page
+    assert "&lt;&lt;" not in page, "a mark of the source was not filled in"
+    drawn = front.picture(ROOT / "results" / "digits-vgg", "vgg4 on <digits>")
+    assert drawn.count("<svg") == 1 + 3 and 'aria-label="A: untrained, spindle ' in drawn
+    still = drawn[drawn.index("front-still") :]
+    assert "<animate" not in still and "<animate" in drawn
+    assert "vgg4 on &lt;digits&gt;" in drawn
+    assert front.picture(tmp_path, "") == ""
+
+
+def test_the_front_pages_bars_are_the_shares_of_all_strength():
+    fits = tables.read(ROOT / "results" / "digits-vgg" / "fits.nc")
+    shares = front._shares(fits, "D")
+    assert shares["strength"].sum() == pytest.approx(1)
+    middle, unit = scale = front._scale([shares])
+    y, height = front._y(shares["strength"][0, 2], scale, up=True)
+    assert height == pytest.approx(float(shares["strength"][0, 2]) * unit, abs=0.01)
+    assert y + height == pytest.approx(middle, abs=0.02)
+    ends = [front._y(abs(part[sign]).max(), scale, up=not sign) for part in shares.values() for sign in (0, 1)]
+    assert min(y for y, _ in ends) == pytest.approx(front.TITLE, abs=0.02)
+    assert max(y + height for y, height in ends) == pytest.approx(front.HEIGHT, abs=0.02)
+
+
+def test_findings_count_the_experiments_on_which_a_claim_holds(tmp_path):
+    row = {"key": "decays", "claim": "it decays", "where": "Fig. 2, B", "statistic": "ρ", "predicted": "", "note": "",
+           "measured": -0.9, "interval": [-1.0, -0.8], "verdict": "holds"}  # fmt: skip
+    for name, verdict in (("one", "holds"), ("two", "does not hold"), ("one-seed-1", "holds")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "claims.json").write_text(json.dumps([{**row, "experiment": name, "verdict": verdict}]))
+    (line,) = front.findings(tmp_path, "one").splitlines()
+    assert "holds in 1 of 2 experiments" in line and "−0.9 [−1, −0.8]" in line
+    assert "no claims" in front.findings(tmp_path, "three")

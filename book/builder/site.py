@@ -18,7 +18,7 @@ from lib.experiments import ROOT
 from lib.notebook import ALONE
 from lib.prepare import STAGES
 
-from . import pages
+from . import front, pages
 
 BOOK = ROOT / "book" / "source"
 ORDER = (  # of the chapters: the paper's; what is not named here follows
@@ -61,13 +61,16 @@ def assemble(results: Path, source: Path) -> list[str]:
         _made(source / "experiments" / f"{name}.md").write_text(page, encoding="utf-8")
     order = [*ORDER, *(stage for stage in STAGES if stage not in ORDER)]
     chapters = [stage for stage in order if (source / "chapters" / f"{stage}.ipynb").exists()]
+    tutorial = with_notebooks[0] if with_notebooks else "none"
     filled = {
         "CHAPTERS": "\n".join(f"chapters/{stage}" for stage in chapters),
         "ALL-CLAIMS": "chapters/claims" if (results / "claims.ipynb").exists() else "",
         "YOUR-NETWORK": "chapters/your_network" if (results / "your_network.ipynb").exists() else "",
         "EXPERIMENTS": "\n".join(names),
         "OVERVIEW": pages.overview(names),
-        "TUTORIAL": with_notebooks[0] if with_notebooks else "none",
+        "TUTORIAL": tutorial,
+        "PICTURE": _picture(results, tutorial),
+        "FINDINGS": front.findings(results, tutorial),
         "DISENTANGLE": pages.place("disentangle", playable, "_static"),
         "PLAYERS": pages.place("players", playable, "_static"),
         "SCRIPTS": pages.scripts("_static"),
@@ -84,6 +87,16 @@ def assemble(results: Path, source: Path) -> list[str]:
     page_script = (play.VIEWS / "page.js").read_text(encoding="utf-8")
     (static / "play.js").write_text(f"(() => {{\n{play.script()}\n{page_script}}})();\n", encoding="utf-8")
     return [*missing, *captions.missing]
+
+
+def _picture(results: Path, tutorial: str) -> str:
+    """The front page's: of the network that shows the story best, or else of the one that is told."""
+    name = front.PICTURED if (results / front.PICTURED / "fits.nc").exists() else tutorial
+    try:
+        setting = experiments.load(name)
+    except ValueError:
+        return ""
+    return front.picture(results / name, f"{name} ({setting.network} on {setting.dataset})")
 
 
 def render(source: Path, output: Path) -> None:
