@@ -100,6 +100,7 @@ def test_words_of_bert_become_a_token_or_are_dropped(bert, wordpieces, absent):
     close(values, expected)
 
 
+@pytest.mark.case("A8")
 def test_words_of_pairs_keep_their_token_types(bert, wordpieces):
     pair = ("the acting was odd", "a boring end, odd")
     game = games.words(bert, wordpieces, pair, ["odd", "boring", "odd"], output=games.logit(2))
@@ -125,6 +126,7 @@ def test_words_of_pairs_keep_their_token_types(bert, wordpieces):
     bert.train()
 
 
+@pytest.mark.case("A8")
 def test_padding_that_the_tokenizer_is_set_to_is_not_there(bert, wordpieces):
     """Left padding, truncation: case A8."""
     expected = games.value_table(games.words(bert, wordpieces, SENTENCE, WORDS, output=games.label(0)))
@@ -306,6 +308,7 @@ def test_rows_are_data_frames_where_the_readers_are(table_of_rows):
     assert games.value_table(one)[31].item() == pytest.approx(model.decision_function(frame[3:4])[0])
 
 
+@pytest.mark.case("A11")
 def test_a_row_of_whole_numbers_takes_a_baseline_that_is_none():
     """Case A11."""
     values = games.value_table(games.rows(lambda rows: rows.sum(1), np.array([1, 2]), [2.7, 0.5]))
@@ -329,6 +332,7 @@ def test_rows_that_do_not_fit_are_one_line(function, row, background, more, said
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.case("A12")
 def test_tables_in_any_order_are_one_game():
     """Case A12."""
     n = 4

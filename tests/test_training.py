@@ -171,6 +171,7 @@ def test_the_curves_of_a_large_set_are_of_a_fixed_draw(tmp_path, monkeypatch):
     assert (some["train_accuracy"] * 50 % 1).abs().max() < 1e-9
 
 
+@pytest.mark.case("C13")
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04cut"])
 def test_a_damaged_unfinished_training_starts_anew_and_says_so(tmp_path, content):
     """Case C13: a file that a power cut left empty."""
@@ -203,6 +204,7 @@ def test_an_unfinished_training_that_may_not_be_read_is_not_thrown_away(tmp_path
     assert contents(tmp_path) == before
 
 
+@pytest.mark.case("C14")
 def test_checkpoints_are_the_same_bytes_in_a_folder_of_any_name(tmp_path):
     """Case C14."""
     droppy(tmp_path / "plain", epochs=3)
@@ -210,6 +212,7 @@ def test_checkpoints_are_the_same_bytes_in_a_folder_of_any_name(tmp_path):
     assert contents(tmp_path / "plain") == contents(tmp_path / "é und leer")
 
 
+@pytest.mark.case("C9")
 def test_a_disk_that_is_full_leaves_no_partial_checkpoint(tmp_path, monkeypatch):
     """Case C9."""
 
