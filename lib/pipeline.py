@@ -193,7 +193,7 @@ def compare(names: list[str], root: Path = ROOT) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m lib.pipeline", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m lib.pipeline", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--workers", type=int, default=min(4, os.cpu_count() or 1), help="stages side by side")
     workers = parser.parse_args().workers
     names = experiments.running()
