@@ -13,7 +13,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from . import experiments, networks
+from . import experiments, networks, shipped
 from .devices import choose_device
 from .experiments import PARAMS, ROOT, SIZES, Experiment
 from .networks import Cut
@@ -125,6 +125,7 @@ def start(names: list[str]) -> int:
                 f"(git checkout {measured}); with measured = null in params.yaml it is trained and measured anew"
             )
     missing = [name for name in names if name not in experiments.running()]
+    shipped.ready()
     if missing:
         lines = PARAMS.read_text(encoding="utf-8").splitlines(keepends=True)
         last = max(k for k, line in enumerate(lines) if line.startswith("  - "))
