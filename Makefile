@@ -42,6 +42,7 @@ paper: .venv/ready # what the paper's experiments would take here; make paper RU
 lab: .venv/ready
 	python -m lib.shipped ready
 	dvc pull data.dvc
+	python -m lib.shipped
 	jupyter lab --notebook-dir=. notebooks
 
 bench: .venv/ready-to-test

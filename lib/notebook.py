@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -285,11 +286,16 @@ def main() -> None:
     )
 
 
-if __name__ == "__main__":
+def ended(command: Callable[[], None]) -> None:
+    """Runs a command; what stops it is one line, and the status of the process."""
     try:
-        main()
+        command()
     except (ValueError, OSError, RuntimeError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         print("interrupted; nothing of this stage is written, and the same command goes on from here", file=sys.stderr)
         sys.exit(130)
+
+
+if __name__ == "__main__":
+    ended(main)

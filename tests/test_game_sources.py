@@ -225,6 +225,26 @@ def test_the_next_token_and_a_completion_of_a_causal_model(kind, absent):
         assert len(more) == 1 or output.name.startswith("completion")
 
 
+@pytest.mark.case("B10")
+@pytest.mark.parametrize("kind", ["GPT-2", "Llama"])
+def test_a_causal_model_computes_only_the_logits_that_are_needed(kind):
+    """Those of all tokens of a long sentence are gigabytes with a vocabulary of 50,257."""
+    model, tokenizer, made = language_model(kind), byte_pairs(), []
+    model.lm_head.register_forward_hook(lambda module, args, out: made.append(tuple(out.shape)))
+    string = " Paris. The odd"
+    for output, needed in [
+        (games.next_token(" Paris"), 1),
+        (games.completion(string), len(tokenizer(string)["input_ids"])),
+    ]:
+        made.clear()
+        games.value_table(
+            games.words(
+                model, tokenizer, "The capital of France is", ["capital", "France"], output=output, absent="drop"
+            )
+        )
+        assert {shape[1] for shape in made} == {needed} and sum(shape[0] for shape in made) >= 4
+
+
 def test_odds_of_completions_do_not_saturate():
     from lib.games.outputs import completion_odds
 

@@ -3,11 +3,14 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import nbformat
 import numpy as np
+import psutil
 import pytest
 import torch
 import xarray as xr
@@ -316,3 +319,26 @@ def test_an_unknown_experiment_is_one_line():
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode != 0 and result.stderr.strip().count("\n") == 0
     assert "experiment = 'digit-vgg': allowed are digits-vgg" in result.stderr
+
+
+@pytest.mark.case("C3")
+def test_an_interrupted_notebook_is_one_line_and_leaves_nothing(tmp_path):
+    """As Ctrl-C does it: to the whole group, the kernel's process aside, which is a group of its own."""
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom lib import notebook\n"
+        "def main():\n    notebook.run(Path(sys.argv[1]), Path(sys.argv[2]), {})\nnotebook.ended(main)\n"
+    )
+    cells = ["from pathlib import Path", f"Path({str(tmp_path / 'begun')!r}).touch()\nimport time; time.sleep(300)"]
+    code = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    prepare.write(code, tmp_path / "slow.ipynb")
+    output = tmp_path / "experiment" / "run" / "slow.ipynb"
+    command = [sys.executable, "-c", script, str(tmp_path / "slow.ipynb"), str(output)]
+    going = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "begun").exists():
+        assert going.poll() is None
+        time.sleep(0.05)
+    kernels = psutil.Process(going.pid).children()
+    going.send_signal(signal.SIGINT)
+    said = going.communicate(timeout=60)[1]
+    assert going.returncode == 130 and said.count("\n") == 1 and said.startswith("interrupted; "), said
+    assert list(output.parent.iterdir()) == [] and kernels and not any(kernel.is_running() for kernel in kernels)

@@ -225,3 +225,12 @@ def ignored(folder, paths):
     shutil.copy(ROOT / ".dvc" / ".gitignore", folder / ".dvc")
     told = subprocess.run(["git", "check-ignore", *paths], cwd=folder, capture_output=True, text=True).stdout
     return set(told.splitlines())
+
+
+@pytest.mark.case("B18")
+def test_jupyterlab_starts_with_the_tables_that_ship():
+    lines = [line.strip() for line in (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()]
+    recipe = lines[lines.index("lab: .venv/ready") + 1 :]
+    assert recipe.index("python -m lib.shipped") < next(
+        k for k, line in enumerate(recipe) if line.startswith("jupyter lab")
+    )
