@@ -10,6 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DELETE_ON_ERROR:
 
 figures: .venv/ready
+	python -m lib.shipped ready
 	dvc pull data.dvc
 	python -m lib.pipeline
 	@echo "The figures are in results/*/figures, the notebooks as run in results/*/notebooks."
@@ -19,6 +20,7 @@ book: .venv/ready-for-book # what the pipeline made, as a static site to be read
 	python -m book.builder
 
 test: .venv/ready-to-test
+	python -m lib.shipped ready
 	dvc pull data.dvc
 	ruff check && ruff format --check --quiet
 	python -m pytest -n auto --dist loadfile
@@ -38,7 +40,9 @@ paper: .venv/ready # what the paper's experiments would take here; make paper RU
 	python -m lib.launch $(RUN)
 
 lab: .venv/ready
+	python -m lib.shipped ready
 	dvc pull data.dvc
+	python -m lib.shipped
 	jupyter lab --notebook-dir=. notebooks
 
 bench: .venv/ready-to-test

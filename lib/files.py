@@ -1,18 +1,37 @@
 """Files that are whole or absent."""
 
+import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+REFUSED = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EFBIG,
+}  # by the disk, or the rights to it
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to, which gets its name when all is written; nothing is left if that fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A path beside `path` to write to, which gets its name when all is written; nothing is left if that fails.
+
+    Raises OSError, one line with the file, where the system does not let it write: a full disk, a folder that may not
+    be written to.
+    """
     partial = path.with_suffix(".partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         os.replace(partial, path)
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+        raise type(error)(f"{path} cannot be written: {os.strerror(error.errno)}") from None
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that may not be written to has none
+            partial.unlink(missing_ok=True)

@@ -13,21 +13,12 @@ import torch
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from . import experiments, networks
+from . import experiments, networks, shipped
 from .devices import choose_device
-from .experiments import PARAMS, ROOT, Experiment
+from .experiments import PARAMS, ROOT, SIZES, Experiment
 from .networks import Cut
 from .training import checkpoint_epochs, has_bfloat16
 
-# Samples to train and test on, classes, channels: those of the publishers, CUB's and GLUE's splits.
-SIZES = {
-    "digits": (1000, 797, 10, 1),
-    "mnist": (60_000, 10_000, 10, 1),
-    "cifar10": (50_000, 10_000, 10, 3),
-    "cub": (5994, 5794, 200, 3),
-    "tiny-imagenet": (25_000, 2500, 50, 3),
-    "sst2": (67_349, 872, 2, 0),
-}
 # Seconds that the stages of what ships took, the processor, and how many other trainings it had at the time.
 COSTS = ROOT / "results" / "costs.csv"
 LENGTH = 32  # pieces of a sentence, padding included: what most of SST-2 needs
@@ -134,6 +125,7 @@ def start(names: list[str]) -> int:
                 f"(git checkout {measured}); with measured = null in params.yaml it is trained and measured anew"
             )
     missing = [name for name in names if name not in experiments.running()]
+    shipped.ready()
     if missing:
         lines = PARAMS.read_text(encoding="utf-8").splitlines(keepends=True)
         last = max(k for k, line in enumerate(lines) if line.startswith("  - "))

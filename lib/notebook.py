@@ -9,12 +9,20 @@ import argparse
 import base64
 import hashlib
 import json
+import logging
 import os
+import signal
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
 import papermill
+from ipykernel.kernelspec import make_ipkernel_cmd
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
@@ -30,6 +38,49 @@ ALONE = {  # notebooks of no one experiment, and what they read in the folders o
     "claims": ("claims.json", "choices.json", "fits.nc", "overfitting.csv", "run/2_extract.md5"),
     "your_network": (),
 }
+
+
+LONGEST = 80  # bytes of a folder's path in which a socket may lie: the system allows some hundred with its name
+
+
+class Kernel(AsyncKernelManager):
+    """A kernel of this interpreter, in an environment of its own, whatever is installed or set for Jupyter around it.
+
+    It is reached over a socket in a folder, not over the network, whose loopback may be down. `ended` is the status
+    that its process ended with, None while it is at work.
+    """
+
+    folder: Path  # for the socket and for IPython's settings: its own in each subclass, of `_kernel`
+    ended: int | None = None
+
+    def __init__(self, **options: object):
+        super().__init__(**options)
+        if os.name != "nt":
+            self.transport = "ipc"
+        self.connection_file = str(self.folder / "kernel.json")
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """Of this Python; figures come out as PNG, without a reader's IPython profile, and assert holds."""
+        environment = {
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+            "IPYTHONDIR": str(self.folder / "ipython"),
+            "PYTHONOPTIMIZE": "",
+        }
+        return KernelSpec(
+            argv=make_ipkernel_cmd(), display_name="Python 3", language="python", env=environment, resource_dir=""
+        )
+
+    async def _async_is_alive(self) -> bool:
+        if self.provisioner is not None:
+            type(self).ended = await self.provisioner.poll()
+        return await super()._async_is_alive()
+
+    is_alive = _async_is_alive
+
+
+def _kernel(folder: Path) -> type[Kernel]:
+    return type("Kernel", (Kernel,), {"folder": folder})
 
 
 def weave(source: NotebookNode, executed: NotebookNode) -> NotebookNode:
@@ -94,8 +145,8 @@ def run(source: Path, output: Path, parameters: dict) -> None:
     """Runs a notebook with its working directory at the root of the repository; `output` is whole or absent.
 
     What the cells print shows in the terminal as they run. Raises ValueError for a parameter the notebook
-    does not have, and RuntimeError, one line, if a cell fails; the notebook up to there is then kept in build/failed/.
-    Its `digest` is beside it, as .md5.
+    does not have, and RuntimeError, one line, if a cell fails or the kernel is killed; the notebook up to there is then
+    kept in build/failed/. Its `digest` is beside it, as .md5.
     """
     known = papermill.inspect_notebook(str(source))
     for name in parameters:
@@ -103,32 +154,61 @@ def run(source: Path, output: Path, parameters: dict) -> None:
             raise ValueError(f"parameter = {name!r}: {source.name} has {', '.join(known)}")
     os.environ["TQDM_DISABLE"] = "1"  # a progress bar would be another output each time
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # threads that spin are many times slower on a busy machine
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it logs is said below, in one line
     partial = output.with_suffix(".partial.ipynb")
     output.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        papermill.execute_notebook(
-            str(source),
-            str(partial),
-            parameters,
-            kernel_name="python3",
-            cwd=str(ROOT),
-            record_timing=False,
-            progress_bar=False,
-            stdout_file=sys.stdout,
-            extra_arguments=["--log-level=40"],
+    short = None if len(os.fsencode(tempfile.gettempdir())) <= LONGEST else "/tmp"
+    with tempfile.TemporaryDirectory(prefix="kernel-", dir=short, ignore_cleanup_errors=True) as folder:
+        kernel = _kernel(Path(folder))
+        try:
+            papermill.execute_notebook(
+                str(source),
+                str(partial),
+                parameters,
+                kernel_name="python3",
+                kernel_manager_class=kernel,
+                cwd=str(ROOT),
+                record_timing=False,
+                progress_bar=False,
+                stdout_file=sys.stdout,
+                extra_arguments=["--log-level=50"],  # at its end a kernel logs an interrupt as an error of its own
+            )
+            executed = _normal(nbformat.read(partial, as_version=4).cells)
+            write(executed, output)
+            with whole(output.with_suffix(".md5")) as file:
+                file.write_text(f"{digest(executed)}\n")
+        except PapermillExecutionError as error:
+            where = _kept(partial, output)
+            raise RuntimeError(f"{source.stem}: {error.ename}: {error.evalue} (all of it in {where})") from None
+        except DeadKernelError:
+            told = _killed(nbformat.read(partial, as_version=4).cells, kernel.ended)
+            raise RuntimeError(f"{source.stem}: {told} (up to there in {_kept(partial, output)})") from None
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _kept(partial: Path, output: Path) -> Path:
+    """Moves a notebook that failed to build/failed/; where it is from the root."""
+    failed = ROOT / "build" / "failed" / f"{output.parent.parent.name}-{output.name}"
+    failed.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(partial, failed)
+    return failed.relative_to(ROOT)
+
+
+def _killed(cells: list[NotebookNode], status: int | None) -> str:
+    """In which cell the kernel ended, how, and the likely cause."""
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    begun = [k for k, cell in enumerate(code) if cell.metadata.get("papermill", {}).get("start_time")]
+    place = begun[-1] if begun else 0
+    line = code[place].source.strip().partition("\n")[0][:60] if code else ""
+    if status == -signal.SIGKILL or status is None:
+        how = (
+            "was killed, most likely for want of memory: allowed are fewer samples or players, or a smaller batch_size"
         )
-        executed = _normal(nbformat.read(partial, as_version=4).cells)
-        write(executed, output)
-        with whole(output.with_suffix(".md5")) as file:
-            file.write_text(f"{digest(executed)}\n")
-    except PapermillExecutionError as error:
-        failed = ROOT / "build" / "failed" / f"{output.parent.parent.name}-{output.name}"
-        failed.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(partial, failed)
-        where = failed.relative_to(ROOT)
-        raise RuntimeError(f"{source.stem}: {error.ename}: {error.evalue} (all of it in {where})") from None
-    finally:
-        partial.unlink(missing_ok=True)
+    else:
+        name = signal.Signals(-status).name if status < 0 else f"status {status}"
+        how = f"ended with {name}"
+    return f"in code cell {place + 1} ({line}) the kernel {how}"
 
 
 def _normal(cells: list[NotebookNode]) -> NotebookNode:
@@ -170,7 +250,7 @@ def write(notebook: NotebookNode, path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m lib.notebook", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m lib.notebook", description=(__doc__ or "").partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     running = commands.add_parser("run")
     running.add_argument("notebook", choices=[*dict.fromkeys([*STAGES, *MEASURING])])
@@ -206,8 +286,16 @@ def main() -> None:
     )
 
 
-if __name__ == "__main__":
+def ended(command: Callable[[], None]) -> None:
+    """Runs a command; what stops it is one line, and the status of the process."""
     try:
-        main()
+        command()
     except (ValueError, OSError, RuntimeError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print("interrupted; nothing of this stage is written, and the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    ended(main)

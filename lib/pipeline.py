@@ -22,7 +22,7 @@ from pathlib import Path
 
 import yaml
 
-from . import experiments
+from . import experiments, shipped
 from .claims import Claim, read
 from .experiments import ROOT
 
@@ -71,14 +71,22 @@ def set_aside(name: str, root: Path = ROOT) -> bool:
     folder = f"results/{name}/checkpoints"
     if (root / "build" / name).exists() or not (root / folder).is_dir():
         return False
-    shipped, changed = (
-        subprocess.run(["git", *command, folder], cwd=root, capture_output=True, text=True).stdout
-        for command in (["ls-files"], ["status", "--porcelain", "--ignored"])
+    tracked, changed = (
+        git(root, *command, folder) for command in (["ls-files"], ["status", "--porcelain", "--ignored"])
     )
-    if not shipped or changed:
+    if not tracked or changed:
         return False
     shutil.rmtree(root / folder)
     return True
+
+
+def git(root: Path, *command: str) -> bytes | None:
+    """What git prints; None where it fails, as in a folder that it does not know, and where there is no git."""
+    try:
+        done = subprocess.run(["git", *command], cwd=root, capture_output=True)
+    except OSError:
+        return None
+    return None if done.returncode else done.stdout
 
 
 class Running:
@@ -174,15 +182,15 @@ def compare(names: list[str], root: Path = ROOT) -> None:
     """Prints where the claims differ from those of the last commit, and how to put the shipped files back."""
     for name in names:
         path = Path("results") / name / "claims.json"
-        ships = subprocess.run(["git", "show", f"HEAD:{path}"], cwd=root, capture_output=True)
-        if ships.returncode:
+        ships = git(root, "show", f"HEAD:{path}")
+        if ships is None:
             print(f"{name}: no claims of it ship, or git does not know them; there is nothing to compare")
             continue
-        if ships.stdout == (root / path).read_bytes():
+        if ships == (root / path).read_bytes():
             print(f"{name}: all claims are, byte for byte, those that ship.")
             continue
         was = root / "build" / "shipped-claims.json"
-        was.write_bytes(ships.stdout)
+        was.write_bytes(ships)
         lines = differences(read(was), read(root / path))
         if lines:
             print(f"{name}: claims whose verdict differs from what ships, or whose value is outside its band:")
@@ -193,10 +201,11 @@ def compare(names: list[str], root: Path = ROOT) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m lib.pipeline", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m lib.pipeline", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--workers", type=int, default=min(4, os.cpu_count() or 1), help="stages side by side")
     workers = parser.parse_args().workers
     names = experiments.running()
+    shipped.ready()
     needs = graph(names, experiments.choices())
     running = Running()
 

@@ -1,11 +1,13 @@
 """Tables that ship: copied from store/, by their hashes in dvc.lock, to where the pipeline puts them.
 
-python -m lib.shipped
+python -m lib.shipped           copies them
+python -m lib.shipped ready     checks what `dvc pull` and `dvc repro` would take on trust, before they do
 
-`dvc pull` does the same for the experiments that params.yaml lists under `run`, and sees no others.
+`dvc pull` copies the tables of the experiments that params.yaml lists under `run`, and sees no others.
 """
 
 import hashlib
+import json
 import sys
 from pathlib import Path
 
@@ -29,7 +31,7 @@ def bring(root: Path = ROOT) -> list[Path]:
         if path.suffix != ".nc" or path.exists() or not kept.exists():
             continue
         content = kept.read_bytes()
-        found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        found = _md5(content)
         if found != expected:
             raise ValueError(
                 f"{kept.relative_to(root)} is damaged: its md5 is {found}; {name} has {expected} in dvc.lock"
@@ -40,8 +42,67 @@ def bring(root: Path = ROOT) -> list[Path]:
     return brought
 
 
+def ready(root: Path = ROOT) -> None:
+    """Makes DVC run outside of git, and raises ValueError, one line, for a damaged file of store/ or data/."""
+    outside_git(root)
+    sound(root)
+    data(root)
+
+
+def outside_git(root: Path = ROOT) -> None:
+    """Tells DVC to do without git where there is none, as in a ZIP of the repository; with git, to use it again.
+
+    Said in .dvc/config.local, which is no part of the repository.
+    """
+    path, content = root / ".dvc" / "config.local", "[core]\n    no_scm = true\n"
+    with_git = any((folder / ".git").exists() for folder in (root, *root.parents))
+    if not with_git and not path.exists():
+        with whole(path) as partial:
+            partial.write_text(content, encoding="utf-8")
+    elif with_git and path.exists() and path.read_text(encoding="utf-8") == content:
+        path.unlink()
+
+
+def sound(root: Path = ROOT) -> None:
+    """Raises ValueError for files of store/ whose md5 is not their name: DVC copies them all the same."""
+    folder = root / "store" / "files" / "md5"
+    damaged = [
+        path
+        for path in sorted(folder.glob("[0-9a-f][0-9a-f]/*"))
+        if _md5(path.read_bytes()) != path.parent.name + path.name.removesuffix(".dir")
+    ]
+    if damaged:
+        more = f" and {len(damaged) - 1} more" if len(damaged) > 1 else ""
+        raise ValueError(
+            f"{damaged[0].relative_to(root).as_posix()}{more}: damaged, the md5 is not the name; allowed is the "
+            "file as it ships, which `git restore store` puts back, or a fresh copy of the repository"
+        )
+
+
+def data(root: Path = ROOT) -> None:
+    """Raises ValueError where a file in data/ is not the one that data.dvc names: DVC would take it for a new one."""
+    expected = yaml.safe_load((root / "data.dvc").read_text(encoding="utf-8"))["outs"][0]["md5"]
+    kept = root / "store" / "files" / "md5" / expected[:2] / expected[2:]
+    if not kept.exists():
+        raise ValueError(
+            f"data.dvc names {expected}, which is not in store/, so that data/ is not what ships: "
+            "`git restore data.dvc` and then `dvc checkout data.dvc` put it back"
+        )
+    for entry in json.loads(kept.read_text(encoding="utf-8")):
+        path = root / "data" / entry["relpath"]
+        if path.exists() and (found := _md5(path.read_bytes())) != entry["md5"]:
+            raise ValueError(
+                f"data/{entry['relpath']} is damaged: its md5 is {found}, data.dvc says {entry['md5']}; "
+                "`rm -r data` and then `dvc pull data.dvc` brings it as it ships"
+            )
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
 if __name__ == "__main__":
     try:
-        bring()
+        ready() if sys.argv[1:] == ["ready"] else bring()
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")

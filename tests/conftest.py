@@ -8,6 +8,14 @@ typechecker = beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True)
 install_import_hook("lib", f"{__name__}.typechecker")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest deselects
+def pytest_collection_modifyitems(items):
+    """`pytest -k C12` selects the tests of that case (cases.yaml); -k takes parts of words, so A1 takes A10 too."""
+    for item in items:
+        for marker in item.iter_markers("case"):
+            item.extra_keyword_matches.update(marker.args)
+
+
 @pytest.fixture(scope="session")
 def small_results(tmp_path_factory):
     """A folder of made-up results of two experiments (small_book.py)."""

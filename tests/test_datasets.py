@@ -41,6 +41,7 @@ def test_images_are_resized_as_pillow_does(side):
     torch.testing.assert_close(data.prepare(data.x_test[7:8])[0, 0], expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.case("C19")
 def test_samples_may_be_limited_to_a_draw():
     whole, some = datasets.load("digits"), datasets.load("digits", train_samples=100, test_samples=7, seed=4)
     assert (len(some.x_train), len(some.y_train), len(some.x_test), len(some.y_test)) == (100, 100, 7, 7)
@@ -206,6 +207,7 @@ def own(tmp_path):
     return tmp_path / "own"
 
 
+@pytest.mark.case("A19")
 def test_hidden_names_in_image_folders_are_skipped(own):
     for part in ("train", "test"):
         draw_image(own / part / ".ipynb_checkpoints" / "1.png", 20, (0, 0, 0))
@@ -214,6 +216,7 @@ def test_hidden_names_in_image_folders_are_skipped(own):
     assert data.classes == 2 and data.y_train.tolist() == data.y_test.tolist() == [0, 1]
 
 
+@pytest.mark.case("A19")
 def test_wrong_image_folders_are_named(own):
     draw_image(own / "train" / "birds" / "1.tif", 20, (0, 0, 0))
     with pytest.raises(FileNotFoundError, match=r"^own/train/birds has no images: allowed are \.bmp, .*\.webp$"):
@@ -228,6 +231,7 @@ def test_wrong_image_folders_are_named(own):
         datasets.load(str(own), 8)
 
 
+@pytest.mark.case("A18")
 @pytest.mark.parametrize("resize", [False, True])
 @pytest.mark.parametrize(
     "image, rgb",
@@ -248,6 +252,7 @@ def test_pictures_of_every_mode_become_rgb(tmp_path, image, rgb, resize):
     assert torch.equal(pixels, torch.tensor(rgb, dtype=torch.uint8)[None, :, None, None].expand(1, 3, 4, 4))
 
 
+@pytest.mark.case("A18")
 def test_16_bit_grey_may_come_in_mode_i(tmp_path, monkeypatch):
     """As older versions of Pillow open it; this one can no longer write it."""
     draw_image(tmp_path / "1.png", 2, 0, "L")
@@ -347,6 +352,7 @@ def texts(folder):
     return folder / "texts"
 
 
+@pytest.mark.case("B11")
 @pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
 @pytest.mark.parametrize("header", [b"", b"sentence\tlabel", b"Sentence\tLABEL", b"text\tclass"])

@@ -94,6 +94,45 @@ def test_a_server_that_cannot_resume_sends_all_of_it(server, archive, tmp_path):
     assert names(tmp_path) == ["set/toy.zip", "set/toy/numbers.txt"]
 
 
+@pytest.mark.case("C23")
+@pytest.mark.parametrize("size", [7, 50_000, 200_000])  # the last is longer than the file itself
+def test_what_arrived_of_another_file_is_begun_anew_in_the_same_call(server, archive, tmp_path, size):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/toy.zip.partial").write_bytes(b"x" * size)
+    downloads.fetch("set")
+    assert names(tmp_path) == ["set/toy.zip", "set/toy/numbers.txt"]
+    assert server.asked[-2:] == [("/toy.zip", f"bytes={size}-"), ("/toy.zip", None)]
+
+
+@pytest.mark.case("C23")
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_what_was_put_by_hand_and_is_empty_is_one_line(server, archive, tmp_path, kind):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/toy").mkdir() if kind == "folder" else (tmp_path / "set/toy").touch()
+    with pytest.raises(OSError, match=f"^{tmp_path}/set/toy is empty: remove it to have it fetched[^\n]*$"):
+        downloads.fetch("set")
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_an_archive_whose_paths_climb_writes_nothing_outside(server, tmp_path, monkeypatch, kind):
+    monkeypatch.setenv("COMPANION_DOWNLOADS", str(tmp_path / "downloads"))
+    packed = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(packed, "w") as file:
+            file.writestr("../../../outside.txt", b"x")
+    else:
+        with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+            tar.addfile(tarfile.TarInfo("../../../outside.txt"), io.BytesIO())
+    path = "/a.zip" if kind == "zip" else "/a.tgz"
+    server.files[path] = packed.getvalue()
+    own = Archive(f"s{path}", "s/inside", hashlib.md5(packed.getvalue()).hexdigest(), (server.url + path,))
+    monkeypatch.setitem(downloads.ARCHIVES, "s", [own])
+    with pytest.raises(OSError, match=r"a\.(zip|tgz) cannot be unpacked \([^\n]*$"):
+        downloads.fetch("s")
+    assert names(tmp_path) == [f"downloads/s{path}"]
+
+
 def test_wrong_bytes_are_refused(server, archive, tmp_path):
     server.files["/toy.zip"] = b"another file"
     with pytest.raises(OSError, match=f"has the md5 .*, expected is {archive.md5}"):

@@ -92,6 +92,7 @@ def test_the_html_is_whole_and_names_are_text_in_it():
         assert html.count(f"<{tag}>") + html.count(f"<{tag} ") == html.count(f"</{tag}>"), tag
 
 
+@pytest.mark.case("A14")
 def test_a_range_that_is_only_rounding_is_said_to_be_so():
     """Case A14: no certified spindle of what rounding leaves."""
     generator = np.random.default_rng(0)
@@ -109,6 +110,7 @@ def test_a_range_that_is_only_rounding_is_said_to_be_so():
         assert not explain(games.table(noise.astype(float) + 1e-4 * generator.normal(size=2**6))).constant
 
 
+@pytest.mark.case("A14")
 def test_a_network_whose_logits_hide_a_range_is_only_rounding():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))

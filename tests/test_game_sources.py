@@ -100,6 +100,7 @@ def test_words_of_bert_become_a_token_or_are_dropped(bert, wordpieces, absent):
     close(values, expected)
 
 
+@pytest.mark.case("A8")
 def test_words_of_pairs_keep_their_token_types(bert, wordpieces):
     pair = ("the acting was odd", "a boring end, odd")
     game = games.words(bert, wordpieces, pair, ["odd", "boring", "odd"], output=games.logit(2))
@@ -125,6 +126,7 @@ def test_words_of_pairs_keep_their_token_types(bert, wordpieces):
     bert.train()
 
 
+@pytest.mark.case("A8")
 def test_padding_that_the_tokenizer_is_set_to_is_not_there(bert, wordpieces):
     """Left padding, truncation: case A8."""
     expected = games.value_table(games.words(bert, wordpieces, SENTENCE, WORDS, output=games.label(0)))
@@ -223,6 +225,26 @@ def test_the_next_token_and_a_completion_of_a_causal_model(kind, absent):
         assert len(more) == 1 or output.name.startswith("completion")
 
 
+@pytest.mark.case("B10")
+@pytest.mark.parametrize("kind", ["GPT-2", "Llama"])
+def test_a_causal_model_computes_only_the_logits_that_are_needed(kind):
+    """Those of all tokens of a long sentence are gigabytes with a vocabulary of 50,257."""
+    model, tokenizer, made = language_model(kind), byte_pairs(), []
+    model.lm_head.register_forward_hook(lambda module, args, out: made.append(tuple(out.shape)))
+    string = " Paris. The odd"
+    for output, needed in [
+        (games.next_token(" Paris"), 1),
+        (games.completion(string), len(tokenizer(string)["input_ids"])),
+    ]:
+        made.clear()
+        games.value_table(
+            games.words(
+                model, tokenizer, "The capital of France is", ["capital", "France"], output=output, absent="drop"
+            )
+        )
+        assert {shape[1] for shape in made} == {needed} and sum(shape[0] for shape in made) >= 4
+
+
 def test_odds_of_completions_do_not_saturate():
     from lib.games.outputs import completion_odds
 
@@ -306,6 +328,7 @@ def test_rows_are_data_frames_where_the_readers_are(table_of_rows):
     assert games.value_table(one)[31].item() == pytest.approx(model.decision_function(frame[3:4])[0])
 
 
+@pytest.mark.case("A11")
 def test_a_row_of_whole_numbers_takes_a_baseline_that_is_none():
     """Case A11."""
     values = games.value_table(games.rows(lambda rows: rows.sum(1), np.array([1, 2]), [2.7, 0.5]))
@@ -329,6 +352,7 @@ def test_rows_that_do_not_fit_are_one_line(function, row, background, more, said
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.case("A12")
 def test_tables_in_any_order_are_one_game():
     """Case A12."""
     n = 4

@@ -81,6 +81,7 @@ VISION = {
 }
 
 
+@pytest.mark.case("A3")
 @pytest.mark.parametrize("name", VISION)
 def test_a_layer_of_a_torchvision_network(name):
     torch.manual_seed(0)
@@ -216,6 +217,7 @@ def test_games_give_the_pipelines_own_tables(network, sample, regions):
     torch.testing.assert_close(values, expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.case("A4")
 def test_what_follows_may_write_into_the_layer_that_is_masked(network, sample, regions):
     """The ReLU overwrites what the convolution made."""
     values = games.value_table(games.at_layer(network, "stem.0", sample, regions, games.label(1), baseline=-1.0))
@@ -236,6 +238,7 @@ def test_a_background_is_averaged_over(network, sample, regions):
     assert float((tables[0] - tables[1]).abs().max()) > 1e-3
 
 
+@pytest.mark.case("A5")
 def test_axes_say_where_the_regions_lie():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(16, 3))
@@ -275,6 +278,7 @@ def table_of(model, output, layer="layer"):
     return games.value_table(games.at_layer(model, layer, X, EACH, output))
 
 
+@pytest.mark.case("B2")
 @pytest.mark.parametrize(
     "wrap",
     [
@@ -290,6 +294,7 @@ def test_what_is_wrapped_is_folded_to_its_logits(wrap):
     assert torch.equal(table_of(Returns(wrap), games.label(2)), expected)
 
 
+@pytest.mark.case("A10", "B2")
 def test_outputs_say_which_number_v_is():
     plain = Returns(lambda out: out)
     expected = brute_force(plain, "layer", X, EACH, lambda out: out[:, 1].double())
@@ -308,6 +313,7 @@ def test_outputs_say_which_number_v_is():
     assert torch.equal(table_of(raw, lambda out: out["two"][:, 0]), table_of(plain, games.logit(0)))
 
 
+@pytest.mark.case("A10", "B2")
 @pytest.mark.parametrize(
     ("model", "output", "said"),
     [
@@ -336,6 +342,7 @@ def test_outputs_that_are_not_what_they_are_called_are_one_line(model, output, s
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.case("A10")
 def test_independent_logits_are_no_classes():
     config = transformers.BertConfig(**SMALL, vocab_size=60, num_labels=3, problem_type="multi_label_classification")
     model = transformers.BertForSequenceClassification(config)
@@ -414,6 +421,7 @@ def test_layers_that_cannot_be_masked_are_one_line(model, layer, said):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.case("B5")
 def test_samples_and_regions_that_do_not_fit_are_one_line(network, sample, regions):
     with pytest.raises(ValueError, match=r"which the model cannot take .*a tensor without a batch axis"):
         games.at_layer(network, "stem", sample[None], regions, games.label(0))
@@ -437,6 +445,7 @@ def test_samples_and_regions_that_do_not_fit_are_one_line(network, sample, regio
         games.background(torch.zeros(0, 1, 8, 8))
 
 
+@pytest.mark.case("A13", "A22")
 def test_settings_of_precision_and_gradients_stay(network, sample, regions):
     expected = games.value_table(games.at_layer(network, "stem", sample, regions, games.label(1)))
     before = torch.backends.mkldnn.matmul.fp32_precision
@@ -481,6 +490,7 @@ def test_a_game_takes_numpy_and_torch_and_refuses_other_shapes(network, sample, 
             game(bad)
 
 
+@pytest.mark.case("B4")
 def test_any_function_is_a_game_and_says_what_is_wrong():
     table = games.value_table(lambda present: present @ [1.0, 10.0, 100.0], 3)
     assert table.tolist() == [0, 1, 10, 11, 100, 101, 110, 111]
@@ -499,6 +509,7 @@ def test_any_function_is_a_game_and_says_what_is_wrong():
         games.value_table(games.table([0, 1, 2, 3]), 3)
 
 
+@pytest.mark.case("B3")
 def test_label_maps_become_regions():
     seg = torch.tensor([[7, 7, 2, 2], [7, 7, 2, 2], [0, 0, 5, 5], [0, 0, 5, 5]])
     found = games.regions(seg.numpy(), ignore=0)

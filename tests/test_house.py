@@ -96,6 +96,7 @@ def wheel(tmp_path_factory):
     return folder / "site"
 
 
+@pytest.mark.case("B16")
 def test_the_wheel_runs_the_example_of_the_readme_outside_the_repository(wheel, tmp_path):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     (code,) = [block for block in text.split("```python\n") if "explain(" in block.split("```")[0]]
@@ -109,6 +110,7 @@ def test_the_wheel_runs_the_example_of_the_readme_outside_the_repository(wheel, 
     assert done.stdout.startswith(str(wheel)) and "Explanation: 9 players" in done.stdout
 
 
+@pytest.mark.case("B16", "B17")
 def test_the_wheel_has_the_views_and_no_other_top_level_package(wheel):
     tops = {path.name for path in wheel.iterdir() if not path.name.endswith(".dist-info")}
     assert tops == {"andor_interactions"}

@@ -43,6 +43,7 @@ def brute_force(network, sample, label, regions, baseline=0.0):
     return torch.stack(rows)
 
 
+@pytest.mark.case("A2", "A3")
 def test_a_network_in_training_mode_is_evaluated_and_left_as_it_was(network, sample, regions):
     """Cases A2 and A3: dropout and batch norm."""
     expected = brute_force(copy.deepcopy(network).eval(), sample, 1, regions)
@@ -56,6 +57,7 @@ def test_a_network_in_training_mode_is_evaluated_and_left_as_it_was(network, sam
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
+@pytest.mark.case("A4")
 def test_a_stem_that_overwrites_its_input_leaves_the_sample_alone(network, sample, regions):
     """Case A4."""
 
@@ -72,6 +74,7 @@ def test_a_stem_that_overwrites_its_input_leaves_the_sample_alone(network, sampl
     assert torch.equal(sample, before)
 
 
+@pytest.mark.case("A5")
 def test_regions_are_over_tokens_and_refused_where_they_might_be_over_their_width():
     """Case A5."""
     torch.manual_seed(0)
@@ -86,6 +89,7 @@ def test_regions_are_over_tokens_and_refused_where_they_might_be_over_their_widt
     torch.testing.assert_close(players.value_table(square, tokens, 0, both), brute_force(square, tokens, 0, both))
 
 
+@pytest.mark.case("A6")
 def test_regions_as_bytes_are_booleans_and_other_numbers_refused(network, sample, regions):
     """Case A6."""
     expected = players.value_table(network, sample, 0, regions)
@@ -94,6 +98,7 @@ def test_regions_as_bytes_are_booleans_and_other_numbers_refused(network, sample
         players.value_table(network, sample, 0, regions.byte() * 255)
 
 
+@pytest.mark.case("A11")
 def test_a_baseline_that_whole_numbers_cannot_take_is_refused():
     """Case A11."""
     own = Cut(nn.Identity(), nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(16, 3)))
@@ -116,6 +121,7 @@ def test_a_baseline_may_be_a_mean_colour(network, sample, regions):
             players.value_table(network, sample, 1, regions, baseline=torch.zeros(shape))
 
 
+@pytest.mark.case("A13")
 def test_half_precision_is_refused_and_autocast_is_off(network, sample, regions):
     """Case A13."""
     expected = players.value_table(network, sample, 1, regions)
@@ -132,6 +138,7 @@ def everything():
     return [switch.fp32_precision for switch in switches], backends.cudnn.benchmark, backends.cudnn.deterministic
 
 
+@pytest.mark.case("A22", "B1")
 @pytest.mark.parametrize(
     ("switch", "value"),
     [("backends.cudnn.conv", "ieee"), ("backends.cuda.matmul", "tf32"), ("backends.mkldnn.matmul", "bf16")],
@@ -152,6 +159,7 @@ def test_precision_is_full_and_the_readers_settings_stay(network, sample, region
         module.fp32_precision = before
 
 
+@pytest.mark.case("B1")
 def test_the_older_interface_is_left_readable():
     """Case B1, the other way round."""
     before = torch.get_float32_matmul_precision()
@@ -167,6 +175,7 @@ def test_the_older_interface_is_left_readable():
     assert torch.backends.cudnn.allow_tf32 is True
 
 
+@pytest.mark.case("B4")
 @pytest.mark.parametrize("count", [0, 31])
 def test_too_few_and_too_many_players_are_one_line(network, sample, count):
     """Case B4."""

@@ -52,6 +52,7 @@ def test_what_is_there_is_not_done_again_nor_even_made(tmp_path):
     assert repr(found) == f"{tmp_path}: 2 measured, 1 were there, 0 skipped"
 
 
+@pytest.mark.case("B6")
 def test_samples_that_are_nan_are_named_and_the_others_kept(tmp_path):
     """Case B6."""
     bad = games.Game(lambda present: torch.where(present[:, 0], torch.nan, 0.0), ("a", "b"))

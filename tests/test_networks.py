@@ -165,6 +165,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path, BertForSequenceClassification(config)
 
 
+@pytest.mark.case("A15")
 def test_a_pre_trained_folder_that_lacks_layers_is_refused(folder):
     """Case A15: a layer of random weights would go unseen."""
     path, model = folder
@@ -175,6 +176,7 @@ def test_a_pre_trained_folder_that_lacks_layers_is_refused(folder):
         networks.build("minilm", (128,), 2, 0, "pretrained")
 
 
+@pytest.mark.case("A16")
 def test_a_pre_trained_folder_in_half_precision_is_computed_in_single(folder):
     """Case A16."""
     path, model = folder
@@ -195,6 +197,7 @@ def test_a_model_without_an_id_of_padding_attends_to_every_token():
         torch.testing.assert_close(networks.Encoder(model)(ids), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.case("A7", "A8")
 @pytest.mark.parametrize("left", [False, True])
 def test_an_encoder_takes_its_own_padding_on_either_side(left):
     """Cases A7 and A8: RoBERTa pads with 1 and begins with 0; a sentence padded on the left keeps its end."""

@@ -1,12 +1,16 @@
 """Every notebook runs on a small setting, twice with equal bytes; prose and saved outputs are no part of its code."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import nbformat
 import numpy as np
+import psutil
 import pytest
 import torch
 import xarray as xr
@@ -225,6 +229,86 @@ def test_a_failing_cell_is_one_line_and_leaves_no_output(tmp_path):
     assert list(output.parent.iterdir()) == []
 
 
+@pytest.fixture
+def executed(tmp_path):
+    """Runs cells as a stage of their own; the notebook as run."""
+
+    def run(*cells):
+        code = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+        prepare.write(code, tmp_path / "own.ipynb")
+        output = tmp_path / "experiment" / "run" / "own.ipynb"
+        notebook.run(tmp_path / "own.ipynb", output, {})
+        return nbformat.read(output, as_version=4)
+
+    return run
+
+
+@pytest.mark.case("B14", "C4")
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [("SIGKILL", "was killed, most likely for want of memory: allowed are fewer samples"), ("SIGSEGV", "ended with S")],
+)
+def test_a_kernel_that_is_killed_names_stage_cell_and_cause_and_keeps_its_notebook(
+    executed, tmp_path, capfd, number, said
+):
+    kept = ROOT / "build" / "failed" / "experiment-own.ipynb"
+    kept.unlink(missing_ok=True)
+    with pytest.raises(RuntimeError) as error:
+        executed("print('here')", f"import os, signal\nos.kill(os.getpid(), signal.{number})", "print('never')")
+    message = str(error.value)
+    assert message.startswith(f"own: in code cell 2 (import os, signal) the kernel {said}") and "\n" not in message
+    assert message.endswith(f"(up to there in {kept.relative_to(ROOT)})")
+    assert nbformat.read(kept, as_version=4).cells[0].outputs[0].text == "here\n"
+    assert list((tmp_path / "experiment" / "run").iterdir()) == [] and capfd.readouterr().err == ""
+    kept.unlink()
+
+
+@pytest.mark.case("B15", "C20", "C21")
+def test_a_notebook_runs_in_this_interpreter_and_draws_whatever_is_set_around_it(executed, tmp_path, monkeypatch):
+    """Another `python3` kernel, a backend without a screen, a profile that draws SVG, and a Python without assert."""
+    other = tmp_path / "jupyter" / "kernels" / "python3"
+    other.mkdir(parents=True)
+    spec = {"argv": ["/bin/false", "{connection_file}"], "display_name": "Python 3", "language": "python"}
+    (other / "kernel.json").write_text(json.dumps(spec))
+    profile = tmp_path / "ipython" / "profile_default"
+    profile.mkdir(parents=True)
+    (profile / "ipython_kernel_config.py").write_text("c.InlineBackend.figure_formats = {'svg'}\n")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    monkeypatch.setenv("IPYTHONDIR", str(profile.parent))
+    monkeypatch.setenv("PYTHONOPTIMIZE", "2")
+    ran = executed("import sys\nprint(sys.executable, __debug__)", "import matplotlib.pyplot as plt\nplt.plot([1, 2]);")
+    assert ran.cells[0].outputs[0].text == f"{sys.executable} True\n"
+    assert set(ran.cells[1].outputs[0].data) == {"image/png", "text/plain"}
+
+
+@pytest.mark.case("C17")
+def test_a_notebook_is_reached_without_any_network(executed):
+    """Not over the loopback, which may be down."""
+    asked = (
+        "import json\nfrom ipykernel import get_connection_info\nprint(json.loads(get_connection_info())['transport'])"
+    )
+    assert executed(asked).cells[0].outputs[0].text == "ipc\n"
+
+
+@pytest.mark.case("C17")
+def test_a_notebook_runs_where_the_path_of_temporary_files_is_long(executed, tmp_path, monkeypatch):
+    """The path of a socket may have some hundred bytes."""
+    long = tmp_path / ("é" * 60)
+    long.mkdir()
+    monkeypatch.setattr(notebook.tempfile, "tempdir", str(long))
+    assert executed("print(1 + 1)").cells[0].outputs[0].text == "2\n"
+
+
+@pytest.mark.case("C21")
+@pytest.mark.parametrize("module", ["lib.notebook", "lib.pipeline", "book.builder"])
+def test_commands_run_without_docstrings(module):
+    environment = {**os.environ, "PYTHONOPTIMIZE": "2"}
+    command = [sys.executable, "-m", module, "--help"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("usage: ") and done.stderr == ""
+
+
 def test_a_misspelled_parameter_of_a_notebook_stops_it(tmp_path):
     with pytest.raises(ValueError, match="parameter = 'experimnt': 1_train.ipynb has experiment, overrides, folder"):
         notebook.run(ROOT / "notebooks" / "1_train.ipynb", tmp_path / "out.ipynb", {"experimnt": "digits-vgg"})
@@ -235,3 +319,26 @@ def test_an_unknown_experiment_is_one_line():
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode != 0 and result.stderr.strip().count("\n") == 0
     assert "experiment = 'digit-vgg': allowed are digits-vgg" in result.stderr
+
+
+@pytest.mark.case("C3")
+def test_an_interrupted_notebook_is_one_line_and_leaves_nothing(tmp_path):
+    """As Ctrl-C does it: to the whole group, the kernel's process aside, which is a group of its own."""
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom lib import notebook\n"
+        "def main():\n    notebook.run(Path(sys.argv[1]), Path(sys.argv[2]), {})\nnotebook.ended(main)\n"
+    )
+    cells = ["from pathlib import Path", f"Path({str(tmp_path / 'begun')!r}).touch()\nimport time; time.sleep(300)"]
+    code = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    prepare.write(code, tmp_path / "slow.ipynb")
+    output = tmp_path / "experiment" / "run" / "slow.ipynb"
+    command = [sys.executable, "-c", script, str(tmp_path / "slow.ipynb"), str(output)]
+    going = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "begun").exists():
+        assert going.poll() is None
+        time.sleep(0.05)
+    kernels = psutil.Process(going.pid).children()
+    going.send_signal(signal.SIGINT)
+    said = going.communicate(timeout=60)[1]
+    assert going.returncode == 130 and said.count("\n") == 1 and said.startswith("interrupted; "), said
+    assert list(output.parent.iterdir()) == [] and kernels and not any(kernel.is_running() for kernel in kernels)

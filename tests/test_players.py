@@ -177,6 +177,7 @@ def test_wrong_regions_and_outputs_are_refused(network, sample):
         players.value_table(broken, sample, 0, players.patch_regions(torch.tensor([9]), (32, 32)))
 
 
+@pytest.mark.case("B3")
 def test_one_set_of_regions_serves_all_samples():
     """Case B3; shapes that could be both are refused."""
     network = networks.build("lenet", (1, 32, 32), 10, seed=0)
@@ -194,6 +195,7 @@ def test_one_set_of_regions_serves_all_samples():
         players.value_tables(square, torch.rand(2, 3, 3), torch.tensor([0, 1]), torch.zeros(2, 3, 3, dtype=torch.bool))
 
 
+@pytest.mark.case("B5")
 @pytest.mark.parametrize(
     ("sample", "words"),
     [
@@ -211,6 +213,7 @@ def test_a_sample_that_the_network_cannot_take_is_one_line(sample, words):
     assert words in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.case("B5")
 def test_arrays_of_numpy_are_taken():
     """Case B5."""
     network = networks.build("lenet", (1, 32, 32), 10, seed=0)

@@ -102,6 +102,7 @@ def test_the_text_that_counts_is_python_and_loses_only_words():
     assert closure.stripped(source) == 'x = "# no comment"\ny = """not a docstring"""\nimport os\nz = "é"\n'
 
 
+@pytest.mark.case("A17")
 def test_an_own_data_set_and_network_count_by_what_is_in_them(tmp_path, monkeypatch):
     """Case A17."""
     folder = tmp_path / "downloads" / "mine"

@@ -1,12 +1,18 @@
 """Tables that ship come whole, once, and from nowhere but the store."""
 
+import configparser
 import hashlib
+import json
+import shutil
+import subprocess
+import sys
 
 import pytest
 import yaml
 
-from lib import shipped
+from lib import experiments, pipeline, prepare, shipped
 from lib.experiments import ROOT
+from lib.pipeline import git
 
 
 @pytest.fixture
@@ -66,3 +72,165 @@ def test_value_tables_of_every_experiment_with_claims_ship():
             out["md5"] for out in lock[f"extract@{claims.parent.name}"]["outs"] if out["path"].endswith("/values.nc")
         )
         assert (ROOT / "store" / "files" / "md5" / md5[:2] / md5[2:]).exists(), claims.parent.name
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """What of the repository `dvc pull data.dvc` needs, without git: a ZIP of it, small."""
+    for name in (".dvc/config", ".dvc/.gitignore", "data.dvc", ".dvcignore"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    folder = yaml.safe_load((ROOT / "data.dvc").read_text())["outs"][0]["md5"]
+    listed = [folder]
+    listed += [entry["md5"] for entry in json.loads(object_of(ROOT, folder).read_text())]
+    for md5 in listed:
+        object_of(tmp_path, md5).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(object_of(ROOT, md5), object_of(tmp_path, md5))
+    return tmp_path
+
+
+def object_of(root, md5):
+    return root / "store" / "files" / "md5" / md5[:2] / md5[2:]
+
+
+def pull(clone):
+    return subprocess.run([sys.executable, "-m", "dvc", "pull", "data.dvc"], cwd=clone, capture_output=True, text=True)
+
+
+@pytest.mark.case("B12")
+def test_a_zip_without_git_gets_its_data_and_a_clone_keeps_git(clone):
+    """DVC refuses outside of git unless it is told to."""
+    assert pull(clone).returncode != 0 and not (clone / "data").exists()
+    shipped.ready(clone)
+    assert pull(clone).returncode == 0
+    assert (clone / "data" / "digits.npz").read_bytes() == (ROOT / "data" / "digits.npz").read_bytes()
+    assert git(clone, "status") is None, "there is no git here"
+    (clone / ".git").mkdir()
+    shipped.ready(clone)
+    assert not (clone / ".dvc" / "config.local").exists()
+    (clone / ".dvc" / "config.local").write_text("[core]\n    remote = mine\n")
+    shipped.ready(clone)
+    assert (clone / ".dvc" / "config.local").read_text() == "[core]\n    remote = mine\n", "a reader's own stays"
+
+
+@pytest.mark.case("B12")
+def test_without_git_installed_nothing_ships_to_compare_with(tmp_path, monkeypatch, capsys):
+    (tmp_path / "results" / "one").mkdir(parents=True)
+    (tmp_path / "results" / "one" / "claims.json").write_text("[]")
+    (tmp_path / "results" / "one" / "checkpoints").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not pipeline.set_aside("one", tmp_path)
+    pipeline.compare(["one"], tmp_path)
+    assert "no claims of it ship, or git does not know them" in capsys.readouterr().out
+
+
+@pytest.mark.case("C10", "C11")
+@pytest.mark.parametrize("damage", [b"", b"\xff\xfe", b"[]", None])
+@pytest.mark.parametrize("which", ["folder", "file"])
+def test_a_damaged_file_of_the_store_is_named_before_dvc_copies_it(clone, damage, which):
+    kept = next(
+        path
+        for path in (clone / "store").rglob("*")
+        if path.is_file() and path.name.endswith(".dir") == (which == "folder")
+    )
+    content = bytearray(kept.read_bytes())
+    content[len(content) // 2] ^= 1
+    kept.write_bytes(content if damage is None else damage)
+    name = kept.relative_to(clone).as_posix()
+    with pytest.raises(ValueError) as error:
+        shipped.ready(clone)
+    assert str(error.value).startswith(f"{name}: damaged, ") and "`git restore store`" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.case("C11")
+def test_dvc_does_not_copy_a_damaged_file_either_and_mends_itself_when_the_store_is_mended(clone):
+    shipped.ready(clone)
+    kept = next(path for path in (clone / "store").rglob("*") if path.is_file() and not path.name.endswith(".dir"))
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert pull(clone).returncode != 0
+    assert not any(path.read_bytes() == kept.read_bytes() for path in (clone / "data").rglob("*") if path.is_file())
+    kept.write_bytes(whole)
+    assert pull(clone).returncode == 0
+    assert any(path.read_bytes() == whole for path in (clone / "data").rglob("*") if path.is_file())
+
+
+@pytest.mark.case("C12")
+def test_data_that_are_not_what_data_dvc_says_are_named_and_data_dvc_stays(clone):
+    shipped.ready(clone)
+    assert pull(clone).returncode == 0
+    shipped.data(clone)
+    path, says = clone / "data" / "digits.npz", (clone / "data.dvc").read_bytes()
+    path.write_bytes(path.read_bytes()[:1000])
+    for check in (shipped.ready, lambda root: prepare.dataset(experiments.load("digits-vgg"), root)):
+        with pytest.raises(
+            ValueError, match=r"^data/digits.npz is damaged: its md5 is .*`dvc pull data.dvc` brings it[^\n]*$"
+        ):
+            check(clone)
+    assert (clone / "data.dvc").read_bytes() == says
+    (clone / "data.dvc").write_text(says.decode().replace("md5: ", "md5: 0", 1))  # as a bare dvc repro leaves it
+    with pytest.raises(ValueError, match="^data.dvc names 0.*, which is not in store/.*`git restore data.dvc`[^\n]*$"):
+        shipped.ready(clone)
+
+
+def test_the_store_that_ships_is_sound():
+    shipped.sound(ROOT)
+
+
+@pytest.mark.case("C12", "B12")
+def test_every_target_of_make_checks_before_dvc_copies():
+    lines = (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
+    pulls = [k for k, line in enumerate(lines) if line.strip().startswith("dvc pull")]
+    assert len(pulls) == 3 and all(lines[k - 1].strip() == "python -m lib.shipped ready" for k in pulls)
+
+
+@pytest.mark.case("C15")
+def test_plots_go_where_git_does_not_look(tmp_path):
+    config = configparser.ConfigParser()
+    config.read(ROOT / ".dvc" / "config", encoding="utf-8")
+    assert ignored(tmp_path, [f"{config['plots']['out_dir']}/index.html", ".dvc/config.local"]) == {
+        f"{config['plots']['out_dir']}/index.html", ".dvc/config.local",
+    }  # fmt: skip
+
+
+@pytest.mark.case("C18")
+def test_what_is_not_for_git_is_ignored_without_the_lines_of_dvc(tmp_path):
+    """DVC writes results/*/.gitignore, and takes its lines out after an interruption, for good."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    listed = [out for stage in stages.values() for kind in ("outs", "plots") for out in stage["do"].get(kind, [])]
+    plain = [out for out in listed if isinstance(out, str)]  # cached by DVC
+    assert plain and all(out.endswith("values.nc") for out in plain)
+    paths = [out.replace("${item}", "mine") for out in plain]
+    paths += ["results/mine/checkpoints/epoch-00001.pt", "results/digits-vgg/checkpoints/unfinished.pt"]
+    paths += [
+        "results/mine/interactions.nc",
+        "results/mine/run/1_train.ipynb",
+        "results/mine/values.partial",
+        "data/x.npz",
+    ]
+    kept = [
+        "results/digits-vgg/checkpoints/epoch-00001.pt",
+        "results/mine/metrics.json",
+        "results/mine/run/1_train.md5",
+    ]
+    assert ignored(tmp_path, paths + kept) == set(paths)
+
+
+def ignored(folder, paths):
+    """Which of the paths git ignores in a repository that has our own lists alone."""
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+    shutil.copy(ROOT / ".gitignore", folder)
+    (folder / ".dvc").mkdir()
+    shutil.copy(ROOT / ".dvc" / ".gitignore", folder / ".dvc")
+    told = subprocess.run(["git", "check-ignore", *paths], cwd=folder, capture_output=True, text=True).stdout
+    return set(told.splitlines())
+
+
+@pytest.mark.case("B18")
+def test_jupyterlab_starts_with_the_tables_that_ship():
+    lines = [line.strip() for line in (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()]
+    recipe = lines[lines.index("lab: .venv/ready") + 1 :]
+    assert recipe.index("python -m lib.shipped") < next(
+        k for k, line in enumerate(recipe) if line.startswith("jupyter lab")
+    )

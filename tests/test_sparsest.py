@@ -316,6 +316,7 @@ def test_simplex_does_not_mix_samples() -> None:
         assert torch.equal(together.i_or[k], sparsest(values[k], 0.01, method="simplex").i_or)
 
 
+@pytest.mark.case("A1")
 @pytest.mark.parametrize("method", ["interior point", "first order", "simplex", "auto"])
 def test_the_orders_of_an_additive_table_are_settled_by_default(method):
     """Case A1: v = Σ wᵢxᵢ needs nothing above order 1, and ties between orders 1 and 2 go to the low one."""
@@ -339,6 +340,7 @@ def test_ties_to_high_orders_find_the_other_end_at_the_same_norm():
     torch.testing.assert_close(high.i_or, torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=torch.float64), atol=1e-3, rtol=0)
 
 
+@pytest.mark.case("A1")
 def test_the_bound_on_what_is_not_settled_holds():
     """At a loose gap the orders may be wrong, by no more than the answer says, and one line says so."""
     weights = torch.randn(8, generator=torch.Generator().manual_seed(5), dtype=torch.float64)

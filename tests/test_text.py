@@ -41,6 +41,7 @@ def test_sentences_become_the_ids_that_bert_knows(ids, vocabulary):
     assert vocabulary[text.MASK] == "[MASK]" and vocabulary[text.PAD] == "[PAD]" and len(vocabulary) == 30522
 
 
+@pytest.mark.case("A20")
 def test_sentences_that_are_cut_are_counted_and_the_length_is_a_parameter():
     """Case A20."""
     long, short = "word " * 300, "one word"
@@ -148,6 +149,7 @@ def tokenizers_of_every_kind(sentences):
     return {"WordPiece": wordpiece, "byte pairs": bpe, "trimmed byte pairs": trimmed, "unigrams": unigram}
 
 
+@pytest.mark.case("A9")
 @pytest.mark.parametrize("kind", ["WordPiece", "byte pairs", "trimmed byte pairs", "unigrams"])
 def test_words_are_the_same_whatever_the_tokenizer(kind):
     """Case A9: words by the tokenizer's own offsets."""
@@ -162,6 +164,7 @@ def test_words_are_the_same_whatever_the_tokenizer(kind):
     assert len(dict(words)["wonderful"]) >= 1 and not text.meaningful("The")
 
 
+@pytest.mark.case("A9")
 def test_words_from_the_tokens_of_roberta_are_whole():
     """Case A9 as it was found: a stop word is a stop word, and what goes on is no player of its own."""
     sentence, offsets = "the wonderfully awful", [(0, 3), (3, 10), (10, 15), (15, 21)]
@@ -170,6 +173,7 @@ def test_words_from_the_tokens_of_roberta_are_whole():
     assert [word for word, _ in found if text.meaningful(word)] == ["wonderfully", "awful"]
 
 
+@pytest.mark.case("A8")
 def test_the_second_sentence_of_a_pair_has_its_own_token_type():
     """Case A8: against the model itself, with the token types of BERT written out."""
     config = BertConfig(

@@ -1,6 +1,8 @@
 """Training: the grid of checkpoints, the same bytes again, and timepoints on curves drawn by hand."""
 
 import importlib
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from lib import datasets, networks, training
+from lib import datasets, networks, prepare, training
 from lib.experiments import ROOT
 from lib.networks import Cut
 
@@ -171,6 +173,7 @@ def test_the_curves_of_a_large_set_are_of_a_fixed_draw(tmp_path, monkeypatch):
     assert (some["train_accuracy"] * 50 % 1).abs().max() < 1e-9
 
 
+@pytest.mark.case("C13")
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04cut"])
 def test_a_damaged_unfinished_training_starts_anew_and_says_so(tmp_path, content):
     """Case C13: a file that a power cut left empty."""
@@ -203,6 +206,7 @@ def test_an_unfinished_training_that_may_not_be_read_is_not_thrown_away(tmp_path
     assert contents(tmp_path) == before
 
 
+@pytest.mark.case("C14")
 def test_checkpoints_are_the_same_bytes_in_a_folder_of_any_name(tmp_path):
     """Case C14."""
     droppy(tmp_path / "plain", epochs=3)
@@ -210,6 +214,7 @@ def test_checkpoints_are_the_same_bytes_in_a_folder_of_any_name(tmp_path):
     assert contents(tmp_path / "plain") == contents(tmp_path / "é und leer")
 
 
+@pytest.mark.case("C9")
 def test_a_disk_that_is_full_leaves_no_partial_checkpoint(tmp_path, monkeypatch):
     """Case C9."""
 
@@ -340,3 +345,28 @@ def test_a_network_that_differs_in_training_alone_is_trained_anew(tmp_path, monk
     first = train(0.1, "1.0")
     assert train(0.1, "1.0").equals(first)
     assert not (train(0.5, "1.0") if change == "layer" else train(0.1, "2.0")).equals(first)
+
+
+THREADS = """
+import sys
+from pathlib import Path
+import torch
+from tests.test_training import trained
+torch.set_num_threads(2)
+trained(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.case("C8")
+def test_the_threads_of_the_environment_change_no_byte(tmp_path):
+    """Where a notebook that measures begins, the parameter `threads` is set."""
+    for number in ("1", "2"):
+        environment = {**os.environ, "OMP_NUM_THREADS": number, "MKL_NUM_THREADS": number}
+        command = [sys.executable, "-c", THREADS, str(tmp_path / number)]
+        subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    assert contents(tmp_path / "1") == contents(tmp_path / "2")
+    for name in prepare.MEASURING:
+        cells = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+        code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+        before, found, after = code.partition("torch.set_num_threads(setting.threads)")
+        assert found and "networks.build(" not in before and "networks.build(" in after, name

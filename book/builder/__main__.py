@@ -18,7 +18,7 @@ from . import readme, site
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m book.builder", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m book.builder", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--results", type=Path, default=ROOT / "results", help="the folder with a folder an experiment")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "book", help="where the site goes")
     parser.add_argument("--readme", action="store_true", help="write the measured parts of the README, and no book")

@@ -11,6 +11,7 @@ import tarfile
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from pathlib import Path
 
 from tqdm import tqdm
@@ -33,8 +34,11 @@ def fetch(name: str) -> Path:
     Raises OSError, one line, where an archive cannot be had; it says which file to put where.
     """
     for archive in ARCHIVES[name]:
-        if not (folder() / archive.holds).exists():
-            _unpack(_archive(archive), folder() / archive.holds)
+        target = folder() / archive.holds
+        if not target.exists():
+            _unpack(_archive(archive), target)
+        if not (any(target.iterdir()) if target.is_dir() else target.stat().st_size):
+            raise OSError(f"{target} is empty: remove it to have it fetched, or put a whole one")
     return folder() / name
 
 
@@ -49,8 +53,12 @@ def _archive(archive: Archive) -> Path:
     partial = path.with_name(path.name + ".partial")
     reasons = []
     for url in archive.mirrors:
+        begun = partial.exists()
         try:
             _continue(url, partial)
+            if begun and _md5(partial) != archive.md5:  # what had arrived before was of another file
+                partial.unlink()
+                _continue(url, partial)
         except (urllib.error.URLError, OSError) as error:  # a later attempt goes on from what has arrived
             reasons.append(f"{url}: {getattr(error, 'reason', None) or error}")
             continue
@@ -106,6 +114,10 @@ def _unpack(archive: Path, target: Path) -> None:
             with gzip.open(archive) as packed, open(partial / target.name, "wb") as file:
                 shutil.copyfileobj(packed, file)
         os.replace(partial / target.name, target)
+    except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, FileNotFoundError) as error:
+        raise OSError(
+            f"{archive} cannot be unpacked ({error}): remove it to have it fetched, or put another"
+        ) from error
     finally:
         shutil.rmtree(partial)
 
