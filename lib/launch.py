@@ -10,12 +10,14 @@ import sys
 import time
 
 import torch
+import yaml
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from . import experiments, networks, shipped
 from .devices import choose_device
 from .experiments import PARAMS, ROOT, SIZES, Experiment
+from .files import whole
 from .networks import Cut
 from .training import checkpoint_epochs, has_bfloat16
 
@@ -116,6 +118,24 @@ def estimate() -> None:
     print('\nmake paper RUN="mnist-lenet cifar10-vgg11" runs those two; `dvc repro train@NAME` one stage of one.')
 
 
+def listed(text: str, names: list[str]) -> str:
+    """params.yaml with names added to its list `run`, however it is written; nothing else in it changes.
+
+    >>> listed("run: [a, b] # these\\n", ["c"])
+    'run: [a, b, c] # these\\n'
+    """
+    run = next(value for key, value in yaml.compose(text).value if key.value == "run")
+    last = run.value[-1]
+    if run.flow_style:
+        place, added = last.end_mark.index, "".join(f", {name}" for name in names)
+    else:
+        line = text.rfind("\n", 0, last.start_mark.index) + 1
+        end = text.find("\n", last.end_mark.index)
+        place, lead = len(text) if end < 0 else end, text[line : last.start_mark.index]
+        added = "".join(f"\n{lead}{name}" for name in names)
+    return text[:place] + added + text[place:]
+
+
 def start(names: list[str]) -> int:
     """Adds the names to `run` in params.yaml, which keeps its comments, and runs their pipelines."""
     for name in names:
@@ -127,10 +147,9 @@ def start(names: list[str]) -> int:
     missing = [name for name in names if name not in experiments.running()]
     shipped.ready()
     if missing:
-        lines = PARAMS.read_text(encoding="utf-8").splitlines(keepends=True)
-        last = max(k for k, line in enumerate(lines) if line.startswith("  - "))
-        lines[last + 1 : last + 1] = [f"  - {name}\n" for name in missing]
-        PARAMS.write_text("".join(lines), encoding="utf-8")
+        text = listed(PARAMS.read_text(encoding="utf-8"), missing)
+        with whole(PARAMS) as partial:
+            partial.write_text(text, encoding="utf-8")
         print(f"params.yaml: run has now {', '.join(missing)}, too")
     # What ships with the repository is pulled, so that a training is not repeated for want of its checkpoints, which do
     # not ship; nor do the interactions, but they are solved from the value tables within minutes.

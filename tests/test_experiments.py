@@ -157,6 +157,7 @@ def test_the_command_says_one_line_and_fails():
 
 TEXT = experiments.PARAMS.read_text(encoding="utf-8")
 FIRST = "  digits-vgg:             # ours"
+LINE = TEXT[: TEXT.index("    epochs: 96")].count("\n") + 1
 
 
 @pytest.mark.parametrize(
@@ -185,10 +186,10 @@ FIRST = "  digits-vgg:             # ours"
             ("C7", FIRST, "  a:\n" + FIRST, "experiments.a = null: allowed are parameters and their values"),
             ("C7", FIRST, "  a: [1, 2]\n" + FIRST, "experiments.a = [1, 2]: allowed are parameters"),
             ("C7", FIRST, "  a: {1: 2}\n" + FIRST, "experiments.a.1: no such parameter"),
-            ("C7", "    epochs: 96", "    epochs: [96", "line 58: expected ',' or ']'"),
-            ("C7", "    epochs: 96", "  \tepochs: 96", "line 57: found character '\\t'"),
-            ("C7", "    epochs: 96", "    epochs: !!python/name:os.system", "line 57: could not determine"),
-            ("C7", "    epochs: 96", "    epochs: *nobody", "line 57: found undefined alias"),
+            ("C7", "    epochs: 96", "    epochs: [96", f"line {LINE + 1}: expected ',' or ']'"),
+            ("C7", "    epochs: 96", "  \tepochs: 96", f"line {LINE}: found character '\\t'"),
+            ("C7", "    epochs: 96", "    epochs: !!python/name:os.system", f"line {LINE}: could not determine"),
+            ("C7", "    epochs: 96", "    epochs: *nobody", f"line {LINE}: found undefined alias"),
             ("C7", "experiments:\n", "experiments: null\nmore:\n", "top level is ["),
             ("C23", "  - digits-vgg\n", "  - digits-vgg\n  - digits-vgg\n", "run = 'digits-vgg': allowed is each once"),
             ("C23", "  - digits-vgg\n", "  []\n", "run = []: allowed is a list of names, one name at least"),
@@ -196,7 +197,7 @@ FIRST = "  digits-vgg:             # ours"
             ("C23", "  - digits-vgg\n", "  - [digits-vgg]\n", "run = ['digits-vgg']: allowed are digits-vgg, "),
             ("C23", "choices: []", "choices: [nobody]", "choices = 'nobody': allowed are digits-vgg, "),
             ("C23", "choices: []", "choices: [mnist-lenet]", "choices = ['mnist-lenet']: allowed are those under run"),
-            ("C23", "    epochs: 96", "    epochs: 96\n    epochs: 97", "line 58: epochs is there twice"),
+            ("C23", "    epochs: 96", "    epochs: 96\n    epochs: 97", f"line {LINE + 1}: epochs is there twice"),
             ("C23", "choices: []", "choices: []\nrun: [mnist-lenet]", "run is there twice"),
             ("C23", FIRST, "  mnist-lenet: {}\n" + FIRST, "mnist-lenet is there twice"),
         ]

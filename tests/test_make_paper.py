@@ -51,6 +51,23 @@ def test_starting_adds_the_names_and_keeps_the_comments(monkeypatch, tmp_path):
     assert params.read_text().splitlines() == after, "a second time changes nothing"
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("run:\n- a\nb: 1\n", "run:\n- a\n- c\n- d\nb: 1\n"),  # as `dvc exp run -S` leaves it
+        ("run:\n  - x\n  - a # é\n\n# b\nb: 1\n", "run:\n  - x\n  - a # é\n  - c\n  - d\n\n# b\nb: 1\n"),
+        ("b:\n  - 1\nrun: [x, a] # é\n", "b:\n  - 1\nrun: [x, a, c, d] # é\n"),
+        ("run:\n    - 'a'", "run:\n    - 'a'\n    - c\n    - d"),
+        ("# é\r\nrun:\r\n  - a\r\n", "# é\r\nrun:\r\n  - a\r\n  - c\n  - d\n"),
+    ],
+)
+def test_names_are_added_however_the_list_is_written(before, after):
+    found = launch.listed(before, ["c", "d"])
+    assert found.replace("\r", "") == after.replace("\r", "")
+    was = yaml.safe_load(before)
+    assert yaml.safe_load(found) == was | {"run": [*was["run"], "c", "d"]}
+
+
 def test_a_stage_that_fails_stops_the_rest(monkeypatch, tmp_path):
     params = tmp_path / "params.yaml"
     params.write_text(experiments.PARAMS.read_text())

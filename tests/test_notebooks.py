@@ -300,6 +300,13 @@ def test_a_notebook_runs_where_the_path_of_temporary_files_is_long(executed, tmp
     assert executed("print(1 + 1)").cells[0].outputs[0].text == "2\n"
 
 
+@pytest.mark.case("C16")
+def test_what_a_kernel_logs_of_itself_is_silent(executed, capfd):
+    """On a busy machine it logs an interrupt at the end of a stage that is fine."""
+    executed("get_ipython().kernel.log.error('KeyboardInterrupt caught in kernel.')", "print('fine')")
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.case("C21")
 @pytest.mark.parametrize("module", ["lib.notebook", "lib.pipeline", "book.builder"])
 def test_commands_run_without_docstrings(module):
