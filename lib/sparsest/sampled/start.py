@@ -2,7 +2,7 @@
 
     minimise  ½ ‖g - Σ_S θ_S x_S‖² + λ Σ_S w_S |θ_S|
 
-over AND and OR interactions of order ≤ 2, then 3, then 4, then of any order, as long as R² on the masks held out rises.
+over AND and OR interactions of order ≤ 2, then of any order, as long as R² on the masks held out rises.
 λ falls by steps; at each, interactions join that are worth more than λ w_S at the residual, by the same search as in
 the linear program (pricing.py), then the θ of those in use are solved for: by coordinate descent, which comes near fast
 and then stalls, and by exact solutions on the support from there (H. Lee, A. Battle, R. Raina and A. Ng, "Efficient
@@ -25,11 +25,11 @@ from .pricing import price
 CAPS = (2,)  # then none
 STEP, STEPS = 0.6, 19  # of λ, down to 1e-4 of the one at which nothing is in use
 BACK = 3  # steps of λ by which the path of the next cap begins before the end of the last one
-A_ROUND, ROUNDS = 50, 8  # columns a round, rounds a step of λ
+A_ROUND, ROUNDS = 50, 3  # columns a round, rounds a step of λ
 SWEEPS, EXACT = 30, 12  # of coordinate descent, and exact solutions after them
-LIMIT = 300_000  # subsets a search; the dearest come first, and nothing here has to be proven
+LIMIT = 1_000_000  # subsets a search; the dearest come first, and nothing here has to be proven
 BETTER = 0.9  # of 1 - R², below which a step of λ or a higher cap is worth going on
-PATIENCE = 1  # steps of λ that are not, after which the path ends
+PATIENCE = 2  # steps of λ that are not, after which the path ends
 NEAR, ENOUGH = 4.0, 0.999  # of ζ, and R²: a model so near is where the linear program goes on
 
 
@@ -96,10 +96,11 @@ class _Path:
                     break
             r2, used = self.held_out.r_squared(self.other_on @ self.theta), self.theta != 0.0
             since = 0 if 1.0 - r2 < BETTER * (1.0 - best_r2) else since + 1
-            if r2 > best_r2:
+            falls = r2 < best_r2
+            if not falls:
                 best, best_r2 = self.columns[used], r2
             near = (np.abs(self.residual()) <= NEAR * self.fit.zeta).all()
-            if near or r2 > ENOUGH or since == PATIENCE or used.sum() > len(self.fit.g) / 2:
+            if near or r2 > ENOUGH or since == PATIENCE or falls or used.sum() > len(self.fit.g) / 2:
                 break
         return best, best_r2
 
