@@ -14,10 +14,12 @@ import scipy.optimize
 import scipy.sparse
 import torch
 from shapiq import ExactComputer, Game
+from sklearn.linear_model import lasso_path
 from torch import Tensor, nn
 
 from lib import descent, networks, players, sparsest, strengths, subsets, theory
 from lib.networks import Cut
+from lib.sparsest.sampled import sparsest_sampled
 
 N = 10
 HIGHS_TABLES = 3  # HiGHS takes seconds a table; its time a table is measured on the first few of each kind
@@ -137,6 +139,58 @@ def many_players() -> None:
             line(f"simplex, {kind}, n = {n}", ours, theirs, other, note=note)
 
 
+def planted_masks(n: int, count: int, seed: int = 0, interactions: int = 30) -> tuple[Tensor, Tensor, set, float]:
+    """Masks and values of a planted game of orders 1 to 5 with 2 % noise, its interactions, the noise's deviation."""
+    draw = np.random.default_rng(seed)
+    masks = draw.random((count, n)) < 0.5
+    masks[0] = True
+    values, planted = np.zeros(count), set()
+    for k in range(interactions):
+        players = np.sort(draw.choice(n, int(draw.integers(1, 6)), replace=False))
+        is_or, strength = k % 2 == 1 and len(players) > 1, draw.standard_normal()
+        inside = masks[:, players]
+        values += (strength + 0.3 * np.sign(strength)) * (inside.any(1) if is_or else inside.all(1))
+        planted.add(("OR" if is_or else "AND", tuple(players.tolist())))
+    noise = 0.02 * float(values.std())
+    return torch.from_numpy(masks), torch.from_numpy(values + noise * draw.standard_normal(count)), planted, noise
+
+
+def pairs_lasso(masks: np.ndarray, values: np.ndarray, held_out: np.ndarray) -> tuple[float, int]:
+    """The rival: AND interactions of order ≤ 2 by scikit-learn's LASSO; its best R² on masks held out, and how many."""
+    first, second = np.triu_indices(masks.shape[1])
+    columns = (masks[:, first] & masks[:, second]).astype(float)
+    fit = ~held_out
+    largest = np.abs(columns[fit].T @ values[fit]).max() / fit.sum()
+    _, paths, _ = lasso_path(columns[fit], values[fit], alphas=largest * np.geomspace(1.0, 1e-3, 30))
+    error = ((values[held_out, None] - columns[held_out] @ paths) ** 2).sum(0)
+    spread = ((values[held_out] - values[held_out].mean()) ** 2).sum()
+    best = int(error.argmin())
+    return float(1.0 - error[best] / spread), int((paths[:, best] != 0).sum())
+
+
+def sampled(sizes: tuple[tuple[int, int], ...] = ((30, 1000), (49, 2000), (100, 2000))) -> None:
+    """More players than a table can have: planted games from sampled masks, all subsets, beside pairs alone.
+
+    Seconds are those of the wall and of the processor, which differ on a busy machine.
+    """
+    for n, count in sizes:
+        masks, values, planted, noise = planted_masks(n, count)
+        processor = time.process_time()
+        ours, found = once(lambda m=masks, v=values, z=4 * noise: sparsest_sampled(m, v, z))
+        processor = time.process_time() - processor
+        held_out = np.arange(count) % 5 == 0
+        rival, (r2, used) = once(lambda m=masks, v=values, h=held_out: pairs_lasso(m.numpy(), v.numpy(), h))
+        right = len(planted & {(kind, players) for kind, players, _ in found.interactions()})
+        note = f"{processor:.3g} s of the processor; R² {found.held_out_r2:.4f} and {r2:.4f}"
+        line(f"sampled, n = {n}, {count} masks", ours, rival, "LASSO ≤ 2", note=note)
+        print(
+            f"             {found.verdict}, gap {found.gap:.1e}, {len(found.strengths)} interactions with {right} of "
+            f"{len(planted)} planted ones (LASSO: {used}), {found.subsets_seen} of 2·2^{n} subsets seen, strength "
+            f"{float(found.strengths.abs().sum()):.4g}",
+            flush=True,
+        )
+
+
 def on_the_gpu() -> None:
     """The same tables on a CUDA GPU and on the CPU, by the default; the CPU solves two of the fifty."""
     if not torch.cuda.is_available():
@@ -225,5 +279,5 @@ if __name__ == "__main__":
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__} on {device}\n"
     )
-    for part in (solvers, many_players, on_the_gpu, transforms, uncertainty, extraction):
+    for part in (solvers, many_players, sampled, on_the_gpu, transforms, uncertainty, extraction):
         part()
