@@ -230,10 +230,10 @@ def test_more_samples_for_other_choices_than_there_are_is_named(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(
         TEXT.replace("choices: []", "choices: [digits-vgg]").replace(
-            "    epochs: 96", "    samples: 20\n    epochs: 96", 1
+            "    epochs: 96", "    samples: 10\n    epochs: 96", 1
         )
     )
-    with pytest.raises(ValueError, match="digits-vgg.alternative_samples = 50: allowed are at most 20, the samples"):
+    with pytest.raises(ValueError, match="digits-vgg.alternative_samples = 20: allowed are at most 10, the samples"):
         experiments.running(path)
 
 

@@ -70,7 +70,7 @@ def test_the_tables_that_ship_are_in_the_store():
 
 def test_the_lock_and_the_pipeline_are_small():
     """DVC reads and writes the whole lock at the end of every stage."""
-    assert (ROOT / "dvc.lock").stat().st_size <= 200_000
+    assert (ROOT / "dvc.lock").stat().st_size <= 260_000
     assert len((ROOT / "dvc.yaml").read_text(encoding="utf-8").splitlines()) <= 300
 
 
