@@ -332,7 +332,8 @@ def test_an_unknown_experiment_is_one_line():
 def test_an_interrupted_notebook_is_one_line_and_leaves_nothing(tmp_path):
     """As Ctrl-C does it: to the whole group, the kernel's process aside, which is a group of its own."""
     script = (
-        "import sys\nfrom pathlib import Path\nfrom lib import notebook\n"
+        "import signal, sys\nfrom pathlib import Path\nfrom lib import notebook\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job starts without it
         "def main():\n    notebook.run(Path(sys.argv[1]), Path(sys.argv[2]), {})\nnotebook.ended(main)\n"
     )
     cells = ["from pathlib import Path", f"Path({str(tmp_path / 'begun')!r}).touch()\nimport time; time.sleep(300)"]

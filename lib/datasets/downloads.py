@@ -96,6 +96,16 @@ def _progress(partial: Path, have: int, total: int | None) -> tqdm:
     return tqdm(desc=partial.stem, initial=have, total=total, unit="B", unit_scale=True, unit_divisor=1024)
 
 
+def _extract(tar: tarfile.TarFile, folder: Path) -> None:
+    """The files and folders of the archive, below `folder`. Raises TarError, before any is written, for all else in it."""
+    for member in tar.getmembers():
+        inside = (folder / member.name).resolve().is_relative_to(folder.resolve())
+        if not inside or not (member.isfile() or member.isdir()):
+            raise tarfile.TarError(f"{member.name!r} is outside, a link or a device")
+    careful = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python 3.11 has it from 3.11.4 on
+    tar.extractall(folder, **careful)
+
+
 def _unpack(archive: Path, target: Path) -> None:
     """Makes `target`, whole or not at all, from the archive that holds it."""
     if archive == target:
@@ -106,7 +116,7 @@ def _unpack(archive: Path, target: Path) -> None:
     try:
         if archive.name.endswith((".tgz", ".tar.gz")):
             with tarfile.open(archive) as tar:
-                tar.extractall(partial, filter="data")
+                _extract(tar, partial)
         elif archive.suffix == ".zip":
             with zipfile.ZipFile(archive) as zipped:
                 zipped.extractall(partial)
