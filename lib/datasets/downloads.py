@@ -97,7 +97,7 @@ def _progress(partial: Path, have: int, total: int | None) -> tqdm:
 
 
 def _extract(tar: tarfile.TarFile, folder: Path) -> None:
-    """The files and folders of the archive, below `folder`. Raises TarError, before any is written, for all else in it."""
+    """The archive's files and folders, below `folder`. Raises TarError, before any is written, for all else in it."""
     for member in tar.getmembers():
         inside = (folder / member.name).resolve().is_relative_to(folder.resolve())
         if not inside or not (member.isfile() or member.isdir()):
