@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import chain
 from pathlib import Path
 
 import yaml
@@ -43,17 +44,22 @@ def graph(run: list[str], choices: list[str], root: Path = ROOT) -> dict[str, se
     for stage, entry in yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"].items():
         for name in choices if "choices" in entry["foreach"] else run:
             row = f"{stage}@{name}"
-            needs[row] = [path.replace("${item}", name) for path in entry["do"].get("deps", [])]
-            for kind in ("outs", "plots", "metrics"):
-                for out in entry["do"].get(kind, []):
-                    path = out if isinstance(out, str) else next(iter(out))
-                    made[path.replace("${item}", name)] = row
+            entries = {kind: entry["do"].get(kind, []) for kind in ("deps", "outs", "plots", "metrics")}
+            for kind, items in entries.items():
+                paths = (item if isinstance(item, str) else next(iter(item)) for item in items)
+                entries[kind] = [shipped.from_root(row, path.replace("${item}", name)) for path in paths]
+            needs[row] = entries.pop("deps")
+            made |= dict.fromkeys(chain.from_iterable(entries.values()), row)
 
-    def maker(path: str) -> str | None:
-        """The stage that makes a file, or the folder it is in."""
-        return made.get(path) or made.get(path.rpartition("/")[0])
+    def makers(path: str) -> set[str]:
+        """The stages that make a file, the folder it is in, or what is in a folder."""
+        return {
+            row
+            for other, row in made.items()
+            if path == other or f"{path}/".startswith(f"{other}/") or other.startswith(f"{path}/")
+        }
 
-    return {row: {maker(path) for path in paths} - {row, None} for row, paths in needs.items()}
+    return {row: set().union(*map(makers, paths)) - {row} for row, paths in needs.items()}
 
 
 def outdated(needs: dict[str, set[str]], root: Path = ROOT) -> set[str]:

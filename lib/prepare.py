@@ -153,6 +153,7 @@ def main(name: str) -> None:
     experiments.running()  # every block is checked, for one with a fault may be the next to run
     folder = ROOT / "build" / name
     folder.mkdir(parents=True, exist_ok=True)
+    experiments.results(name).mkdir(parents=True, exist_ok=True)  # where DVC starts the stages
     notebooks = {stage: prepare(name, setting, stage) for stage in dict.fromkeys([*STAGES, *MEASURING])}
     for old in set(folder.iterdir()) - {folder / f"{stage}.ipynb" for stage in notebooks}:
         old.unlink()

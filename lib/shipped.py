@@ -8,6 +8,7 @@ python -m lib.shipped ready     checks what `dvc pull` and `dvc repro` would tak
 
 import hashlib
 import json
+import posixpath
 import sys
 from pathlib import Path
 
@@ -17,15 +18,32 @@ from .experiments import ROOT
 from .files import whole
 
 
+def from_root(row: str, path: str) -> str:
+    """A path of dvc.yaml or dvc.lock, from the root: stages but `prepare` work in the folder of their experiment."""
+    stage, _, name = row.partition("@")
+    return path if stage == "prepare" else posixpath.normpath(f"results/{name}/{path}")
+
+
+def rows(root: Path = ROOT) -> dict[str, dict[str, dict[str, str]]]:
+    """What dvc.lock has of each stage@experiment: `deps` and `outs`, the md5 of each by its path from the root."""
+    stages = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    return {
+        row: {
+            kind: {from_root(row, item["path"]): item["md5"] for item in stage.get(kind, [])}
+            for kind in ("deps", "outs")
+        }
+        for row, stage in stages.items()
+    }
+
+
 def bring(root: Path = ROOT) -> list[Path]:
     """Copies every table (.nc) that dvc.lock has as a result and store/ holds; the paths of those that are new.
 
     A file that is there stays as it is. Raises ValueError, and leaves nothing half written, if a copy in the store has
     another hash than dvc.lock says.
     """
-    stages = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))["stages"]
-    results = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
     brought = []
+    results = {path: md5 for row in rows(root).values() for path, md5 in row["outs"].items()}
     for name, expected in results.items():
         path, kept = root / name, root / "store" / "files" / "md5" / expected[:2] / expected[2:]
         if path.suffix != ".nc" or path.exists() or not kept.exists():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dvc.utils.hydra import apply_overrides
 
 from lib import experiments, networks
 from lib.datasets import readers
@@ -28,7 +29,7 @@ def params(tmp_path):
 
 
 def test_every_block_is_valid_and_every_name_has_code():
-    for name in yaml.safe_load(experiments.PARAMS.read_text())["experiments"]:
+    for name in experiments.names():
         experiments.load(name)
     assert set(experiments.DATASETS) == set(readers.SETS)
     assert {*experiments.IMAGE_NETWORKS, *experiments.OF_SENTENCES} == set(networks.ARCHITECTURES)
@@ -36,7 +37,7 @@ def test_every_block_is_valid_and_every_name_has_code():
 
 def test_the_experiments_of_the_paper_are_there():
     """The union of Section 2.2.1 and Appendix I.1: data, network, share of labels reset, pixels."""
-    blocks = yaml.safe_load(experiments.PARAMS.read_text())["experiments"]
+    blocks = experiments._read(experiments.PARAMS)["experiments"]
     found = {name: (b["dataset"], b["network"], b["label_noise"], b["side"]) for name, b in blocks.items()}
     paper = {
         "digits-vgg": ("digits", "vgg4", 0.05, 32),
@@ -270,6 +271,19 @@ def test_what_blocks_share_is_resolved_by_the_reader(tmp_path):
         "two": {"tau": 0.1, "seed": 2, "epochs": 5, "side": 8},
         "three": {"tau": 0.1, "seed": 2, "epochs": 3, "side": 8},
     }
+
+
+@pytest.mark.case("A21")
+def test_a_value_set_by_dvc_is_the_only_one_that_changes_and_common_acts_on(tmp_path):
+    """What `dvc exp run -S` does to params.yaml, by DVC's own function."""
+    path = written_out(tmp_path, TEXT)
+    apply_overrides(path, ["experiments.digits-vgg.label_noise=0.1"])
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 1.5 * len(TEXT.splitlines())
+    before, after = (experiments._read(params)["experiments"] for params in (experiments.PARAMS, path))
+    assert {name for name in before if before[name] != after[name]} == {"digits-vgg"}
+    assert after["digits-vgg"] == before["digits-vgg"] | {"label_noise": 0.1}
+    path.write_text(path.read_text(encoding="utf-8").replace("bootstrap: 200", "bootstrap: 7"), encoding="utf-8")
+    assert {experiments.load(name, params=path).bootstrap for name in before} == {7}
 
 
 @pytest.mark.parametrize(

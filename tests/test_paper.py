@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 
 from lib import experiments, networks, notebook, prepare, tables, text, training
 from lib.datasets import downloads
@@ -52,7 +51,7 @@ FILES = {
     "tiny-imagenet": ["tiny-imagenet/tiny-imagenet-200"],
     "sst2": ["sst2/SST-2"],
 }
-BLOCKS = yaml.safe_load(experiments.PARAMS.read_text())["experiments"]
+BLOCKS = experiments._read(experiments.PARAMS)["experiments"]
 
 
 def setting(name: str) -> dict:

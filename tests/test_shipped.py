@@ -3,9 +3,11 @@
 import configparser
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -31,9 +33,9 @@ def repository(tmp_path):
             kept = tmp_path / "store" / "files" / "md5" / md5[:2] / md5[2:]
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_bytes(content)
-        outs[f"results/{name}"] = {"path": f"results/{name}", "md5": md5}
+        outs[name] = {"path": name[2:], "md5": md5}
     stages = {
-        "prepare": {"cmd": "…"},
+        "prepare@a": {"cmd": "…", "outs": [{"path": "build/a", "md5": "0" * 32}]},
         "extract@a": {"outs": [*outs.values()][:1]},
         "all@b": {"outs": [*outs.values()][1:]},
     }
@@ -66,11 +68,10 @@ def test_a_damaged_copy_is_refused_by_name(repository):
 
 
 def test_value_tables_of_every_experiment_with_claims_ship():
-    lock = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    lock = shipped.rows()
     for claims in sorted((ROOT / "results").glob("*/claims.json")):
-        (md5,) = (
-            out["md5"] for out in lock[f"extract@{claims.parent.name}"]["outs"] if out["path"].endswith("/values.nc")
-        )
+        name = claims.parent.name
+        md5 = lock[f"extract@{name}"]["outs"][f"results/{name}/values.nc"]
         assert (ROOT / "store" / "files" / "md5" / md5[:2] / md5[2:]).exists(), claims.parent.name
 
 
@@ -174,6 +175,48 @@ def test_data_that_are_not_what_data_dvc_says_are_named_and_data_dvc_stays(clone
         shipped.ready(clone)
 
 
+@pytest.fixture
+def whole_clone(clone):
+    """As `clone`, with all that `dvc repro` needs to begin."""
+    for name in ("lib", "notebooks"):
+        shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, clone)
+    shipped.ready(clone)
+    assert pull(clone).returncode == 0
+    return clone
+
+
+def repro(clone):
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(clone),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    command = [sys.executable, "-m", "dvc", "repro"]
+    return subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.case("C12")
+def test_a_bare_dvc_repro_leaves_data_dvc_as_it_is(whole_clone):
+    path, says = whole_clone / "data" / "digits.npz", (whole_clone / "data.dvc").read_bytes()
+    cut = path.read_bytes()[:1000]
+    path.unlink()  # it may be a link into the cache
+    path.write_bytes(cut)
+    done = repro(whole_clone)
+    assert done.returncode and "error: data/digits.npz is damaged: its md5 is" in done.stderr
+    assert (whole_clone / "data.dvc").read_bytes() == says and not (whole_clone / "dvc.lock").exists()
+
+
+@pytest.mark.case("C5")
+def test_a_bare_dvc_repro_runs_nothing_that_is_in_a_name(whole_clone):
+    text = (whole_clone / "params.yaml").read_text(encoding="utf-8")
+    (whole_clone / "params.yaml").write_text(text.replace("  - digits-vgg\n", "  - x;touch y\n", 1), encoding="utf-8")
+    done = repro(whole_clone)
+    assert done.returncode and "error: params.yaml: run = 'x;touch y': allowed are digits-vgg" in done.stderr
+    assert not (whole_clone / "y").exists()
+
+
 def test_the_store_that_ships_is_sound():
     shipped.sound(ROOT)
 
@@ -201,7 +244,7 @@ def test_what_is_not_for_git_is_ignored_without_the_lines_of_dvc(tmp_path):
     listed = [out for stage in stages.values() for kind in ("outs", "plots") for out in stage["do"].get(kind, [])]
     plain = [out for out in listed if isinstance(out, str)]  # cached by DVC
     assert plain and all(out.endswith("values.nc") for out in plain)
-    paths = [out.replace("${item}", "mine") for out in plain]
+    paths = [f"results/mine/{out}" for out in plain]
     paths += ["results/mine/checkpoints/epoch-00001.pt", "results/digits-vgg/checkpoints/unfinished.pt"]
     paths += [
         "results/mine/interactions.nc",

@@ -16,8 +16,6 @@ from lib.experiments import ROOT
 from lib.prepare import STAGES
 from lib.report import plain
 
-IN_FOLDER = "results/${item}/"  # of dvc.yaml
-
 
 def commit_of(path: Path) -> str:
     """The abbreviated hash of the last commit that changed a file; "not committed" where there is none."""
@@ -44,7 +42,7 @@ def _outputs() -> Iterator[tuple[str, str]]:
     """(stage, path in an experiment's folder) for each output of the stages."""
     for name, stage in _pipeline().items():
         for out in chain.from_iterable(stage.get(kind, []) for kind in ("outs", "plots", "metrics")):
-            yield name, (out if isinstance(out, str) else next(iter(out))).removeprefix(IN_FOLDER)
+            yield name, (out if isinstance(out, str) else next(iter(out)))
 
 
 def maker_of(file: str) -> str:
@@ -73,7 +71,7 @@ def parameters_of(stage: str, name: str) -> str:
         if notebook := next((known for known in STAGES if stage_of(known) == step), None):
             content = json.loads((ROOT / "notebooks" / f"{notebook}.ipynb").read_text(encoding="utf-8"))
             used |= set(prepare.used("\n".join(cell["source"] for cell in prepare.code_of(content)["cells"])))
-        makers = {maker_of(path.removeprefix(IN_FOLDER)) for path in described.get("deps", [])}
+        makers = {maker_of(path) for path in described.get("deps", [])}
         stages += sorted(makers - {""} - set(stages))
     setting = experiments.load(name)
     fields = [field for field in type(setting).model_fields if field in used]
