@@ -1,6 +1,7 @@
 """Many samples: whole files, what is there stays, what is NaN is named; overfitting is told from planted shapes."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -94,11 +95,11 @@ class Slow:
     n_players = 6
 
     def __init__(self, seed, pause):
-        self.table, self.pause = games.table(np.random.default_rng(seed).normal(size=2**6)), pause
+        self.values, self.pause = np.random.default_rng(seed).normal(size=2**6), pause
 
     def __call__(self, present):
         time.sleep(self.pause)
-        return self.table(present)
+        return self.values[np.asarray(present) @ 2 ** np.arange(6)]
 
 
 WORKER = """
@@ -131,6 +132,64 @@ def test_a_killed_process_leaves_whole_files_and_two_together_write_the_bytes_of
     expected, found = contents(alone), contents(together)
     assert {name: found[name] for name in expected} == expected and len(expected) == 12
     assert len(measure.explanations(together)) == 12
+
+
+class Deadly(Slow):
+    """Kills the process that is first at it."""
+
+    def __init__(self, seed, mark):
+        super().__init__(seed, 0)
+        self.mark = mark
+
+    def __call__(self, present):
+        if not self.mark.exists():
+            self.mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(present)
+
+
+def nowhere_finite():
+    return games.Game(lambda present: torch.where(present[:, 0], torch.nan, 0.0), ("a", "b"))
+
+
+def of_another_shape():
+    return games.Game(lambda present: present, ("a", "b"))
+
+
+@pytest.fixture
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_two_workers_one_of_them_killed_write_the_bytes_of_one_process(tmp_path, one_thread, capsys):
+    asked = {str(seed): Slow(seed, 0) for seed in range(8)}
+    alone = measure.measure(asked, tmp_path / "alone", progress=False)
+    deadly = asked | {"4": Deadly(4, tmp_path / "mark"), "bad": nowhere_finite}
+    found = measure.measure(deadly, tmp_path / "together", workers=2)
+    # What the killed worker had done, and not told yet, is there when it comes up again.
+    assert {*found.done, *found.there} == {*alone.done} and list(found.skipped) == ["bad"]
+    assert (tmp_path / "mark").exists() and "4" in found.done
+    expected, together = contents(tmp_path / "alone"), contents(tmp_path / "together")
+    assert {name: together[name] for name in expected} == expected and len(expected) == 8
+    assert "2 at once" in (said := capsys.readouterr()).out + said.err
+    assert measure.measure(asked, tmp_path / "together", workers=2, progress=False).there == alone.done
+
+
+def test_a_client_of_the_readers_own_is_used_and_an_error_names_its_sample(tmp_path):
+    from distributed import Client
+
+    with Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None) as client:
+        assert measure.measure({"a": Slow(0, 0)}, tmp_path, workers=client, progress=False).done == ("a",)
+        with pytest.raises(ValueError, match="sample second: the game returned shape"):
+            measure.measure({"first": Slow(1, 0), "second": of_another_shape}, tmp_path, workers=client, progress=False)
+        assert client.status == "running"
+    for workers in (0, -1, 2.0, "two", True, None):
+        with pytest.raises(ValueError, match="allowed are a number of processes, 1 or more, or a distributed.Client"):
+            measure.measure({"b": planted(0)}, tmp_path, workers=workers)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".nc"}
 
 
 def mixture(seed, n=6, spindle=0.0):
