@@ -67,7 +67,7 @@ bench: .venv/ready-to-test
 
 # Renews the pinned lists from pyproject.toml; the later ones hold what the earlier ones lack.
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate pyproject.toml
-LACKING := awk -F== 'NR == FNR {seen[$$1]; next} !($$1 in seen)'
+LACKING := awk 'NR == FNR {seen[$$0]; next} !($$0 in seen)'
 pin: .venv/ready
 	$(COMPILE) --upgrade --extra companion -o requirements.txt
 	$(COMPILE) --extra companion --extra book -c requirements.txt | $(LACKING) requirements.txt - > requirements-book.txt
