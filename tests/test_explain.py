@@ -231,3 +231,29 @@ def test_the_image_is_bright_where_the_players_are():
         found.on_image(torch.ones(3, 8, 8), regions[:3])
     with pytest.raises(ValueError, match=r"image has shape \(2, 8, 8\): allowed are"):
         found.on_image(torch.ones(2, 8, 8), regions)
+
+
+def test_the_words_of_an_interaction_are_set_off_in_the_sentence():
+    names = ["good", "wine", "good (2)", "so so"]
+    found = explain(lambda p: 2.0 * (p[:, 0] & p[:, 2]) - 1.0 * (p[:, 1] | p[:, 3]), names, zeta=0)
+    sentence = "So good food, good wine; " + "and much else " * 6 + "was so so"
+    figure = found.on_sentence(sentence)
+    (axes,) = figure.axes
+    lines, text = [], ""
+    for drawn in axes.texts:  # letter by letter, each line after its y
+        if len(drawn.get_text()) > 1:
+            text += f"|{drawn.get_text()}|"
+            continue
+        if not lines or lines[-1] != drawn.get_position()[1]:
+            lines.append(drawn.get_position()[1])
+        text += drawn.get_text().upper() if drawn.get_weight() == "bold" else drawn.get_text().lower()
+    shown = [part for part in text.split("|") if part]
+    assert shown[0] == "● AND +2" and shown[2] == "○ OR −1"
+    assert shown[1].startswith("so GOOD food, GOOD wine;") and shown[1].endswith("was so so")
+    assert shown[3].startswith("so good food, good WINE;") and shown[3].endswith("was SO SO")
+    boxes = [(box.get_width(), box.get_facecolor()[3]) for box in axes.patches]
+    assert boxes == [(4, 1), (4, 1), (4, 0), (5, 0)]  # filled for AND, frames for OR
+    assert len(set(lines)) == 4 and max(drawn.get_position()[0] for drawn in axes.texts) < 77
+    figure.canvas.draw()
+    with pytest.raises(ValueError, match=r"sentence has no 'good \(2\)': allowed is the sentence that was explained"):
+        found.on_sentence("good wine, so so")

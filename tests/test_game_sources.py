@@ -104,6 +104,7 @@ def test_words_of_bert_become_a_token_or_are_dropped(bert, wordpieces, absent):
 def test_words_of_pairs_keep_their_token_types(bert, wordpieces):
     pair = ("the acting was odd", "a boring end, odd")
     game = games.words(bert, wordpieces, pair, ["odd", "boring", "odd"], output=games.logit(2))
+    assert game.names == ("odd", "boring", "odd (2)")
     bert.eval()
 
     def of_state(gone):
@@ -174,6 +175,9 @@ def test_meaningful_words_are_drawn_by_the_seed(bert, wordpieces):
     )  # fmt: skip
     drawn = {games.words(bert, wordpieces, SENTENCE, output=output, players=3, seed=k).names for k in range(8)}
     assert len(drawn) > 2 and all(len(names) == 3 for names in drawn)
+    assert games.words(bert, wordpieces, "odd acting, odd ending", output=output).names == (
+        "odd", "acting", "odd (2)", "ending",
+    )  # fmt: skip
 
 
 def after(model, ids):

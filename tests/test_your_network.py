@@ -41,6 +41,7 @@ def test_the_cells_run_and_show_explanations(names):
     assert len(found) == 3 and all(not one.constant and one.gap <= 1e-7 for one in found)
     image, sentence, token = found
     assert image.n == 9 and image.names[4] == "middle centre" and image.values[-1] > 0, "a digit that is recognised"
+    assert found[1] is names["of_sentence"]
     assert sentence.names == ("plot", "film", "thin", "actors", "delight")
     assert token.names == ("capital", "largest", "city", "France")
     assert names["of_row"].names == names["of_game"].names == tuple(names["columns"])
@@ -57,6 +58,6 @@ def test_the_network_is_left_as_it_was(names):
 
 
 def test_the_blocks_are_of_a_few_lines():
-    assert len(BLOCKS) == 11
+    assert len(BLOCKS) == 13
     assert all(len(block.splitlines()) <= 9 for block in BLOCKS[1:]), [len(block.splitlines()) for block in BLOCKS]
     assert all(not cell["outputs"] for cell in CELLS if cell["cell_type"] == "code")

@@ -20,7 +20,7 @@ from ..games import with_rounding
 from ..sparsest import attainable_range, sparsest
 from ..strengths import by_order, merge_singletons
 from ..subsets import mobius
-from . import on_image, told, upset
+from . import on_image, on_sentence, told, upset
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -105,6 +105,13 @@ class Explanation:
         if places.ndim != 3 or len(places) != self.n:
             raise ValueError(f"regions has shape {places.shape}: allowed is ({self.n}, rows, columns), a map a player")
         return on_image.draw(self.top(count), self.names, np.asarray(torch.as_tensor(image).cpu()), places)
+
+    def on_sentence(self, sentence: str | tuple[str, str], count: int = 6) -> Figure:
+        """The strongest interactions on the sentence that `games.words` took, one below the other.
+
+        Raises ValueError where a player is no word of it.
+        """
+        return on_sentence.draw(self.top(count), self.names, sentence)
 
     def split(self, **options: object) -> Disentangled:
         """The strengths as decay and spindle (Eq. 9), by `disentangle` with its options, in units of v.

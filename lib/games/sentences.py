@@ -35,7 +35,7 @@ def words(
 
     words: which, each a word or a phrase of the sentence; the same one twice means its first two places. Unless given,
     `players` of its meaningful words (no stop words, numbers, punctuation), drawn by the seed where it has more, and
-    all where it has fewer.
+    all where it has fewer. Their names are the words; that of the second "good" of the sentence is "good (2)".
     output: `label(y)`, `logit(k)`; of causal language models `next_token(" Paris")` or `completion(" in the end")`; or
     a function of the logits (of what the model returns, where it has no logits) that gives v of each row.
     absent: what becomes of the pieces of absent words: "mask", the tokenizer's mask token; "drop", they are left out,
@@ -150,7 +150,10 @@ def _words(encoding: object, first: str, second: str | None) -> list[tuple[str, 
 
 
 def _drawn(found: list[tuple[str, list[int]]], players: int, seed: int) -> list[tuple[str, list[int]]]:
-    candidates = [word for word in found if text.meaningful(word[0])]
+    words = [word for word, _ in found]
+    candidates = [
+        (_name(word, words[:k].count(word)), pieces) for k, (word, pieces) in enumerate(found) if text.meaningful(word)
+    ]
     if not candidates or players < 1:
         raise ValueError(
             f"players = {players}: the sentence has {len(candidates)} meaningful words; allowed is words=[…], any of it"
@@ -171,12 +174,12 @@ def _asked(words: Sequence[str], encoding: object, first: str, second: str | Non
             (which, match.start(), match.end())
             for which, sentence in enumerate([first] if second is None else [first, second])
             for match in re.finditer(rf"(?<!\w){re.escape(word.strip())}(?!\w)", sentence)
-            if (which, match.start()) not in taken
         ]
-        if not word.strip() or not places:
+        before = next((k for k, place in enumerate(places) if place[:2] not in taken), None)
+        if not word.strip() or before is None:
             raise ValueError(f"words has {word!r}, which the sentence does not have, or not so often: allowed are "
                              f"its words, {', '.join(w for w, _ in _words(encoding, first, second))}")  # fmt: skip
-        which, start, end = places[0]
+        which, start, end = places[before]
         taken.add((which, start))
         own = [k for k, (a, b) in enumerate(_offsets(encoding, which)) if a < end and start < b]
         shared = next((used[k] for k in own if k in used), None)
@@ -185,8 +188,13 @@ def _asked(words: Sequence[str], encoding: object, first: str, second: str | Non
                 f"words has {shared!r} and {word!r}, which share a piece: allowed is one of them, or a phrase"
             )
         used |= dict.fromkeys(own, word)
-        found.append((word.strip(), own))
+        found.append((_name(word.strip(), before), own))
     return found
+
+
+def _name(word: str, before: int) -> str:
+    """A word's name, by how many of the same stand before it."""
+    return f"{word} ({before + 1})" if before else word
 
 
 def _token(absent: str | int, tokenizer: Callable) -> int | None:
