@@ -1,9 +1,13 @@
 """The house: imports run downward only, lib knows nothing of the book, and the package works outside the repository."""
 
 import ast
+import re
+import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -88,6 +92,7 @@ def test_only_those_who_judge_the_rival_use_it():
 def wheel(tmp_path_factory):
     """The folder that the wheel was unpacked into, which sees the packages installed here, and no repository."""
     folder = tmp_path_factory.mktemp("wheel")
+    shutil.rmtree(ROOT / "build" / "lib", ignore_errors=True)  # setuptools would take old modules from there
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, ROOT]
     subprocess.run(command, check=True, capture_output=True)
     (made,) = folder.glob("*.whl")
@@ -108,6 +113,35 @@ def test_the_wheel_runs_the_example_of_the_readme_outside_the_repository(wheel, 
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(str(wheel)) and "Explanation: 9 players" in done.stdout
+
+
+WITHOUT_EXTRAS = """
+import sys
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+sys.modules.update(dict.fromkeys(sys.argv[2:]))  # an import of these fails
+from andor_interactions import games, measure
+from andor_interactions.explain import explain
+from andor_interactions.sparsest import sparsest
+from andor_interactions.disentangle import disentangle
+print(explain(games.table(np.arange(8.0))))
+try:
+    measure.measure({"a": games.table(np.arange(8.0))}, "folder", workers=2)
+except ImportError as error:
+    print(error)
+"""
+
+
+def test_the_package_does_without_its_extras(wheel, tmp_path):
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    needed = {re.split(r"[\[<>=]", name)[0] for part in ("text", "play", "many", "companion") for name in extras[part]}
+    known = {module for module, names in packages_distributions().items() if needed & set(names)}
+    assert {"transformers", "anywidget", "distributed", "dvc", "papermill"} <= known and "pydantic" not in known
+    command = [sys.executable, "-c", WITHOUT_EXTRAS, wheel, *sorted(known - {"andor_interactions", "lib"})]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Explanation: 3 players" in done.stdout
+    assert "needs the package distributed; pip install 'andor-interactions[many]' brings it" in done.stdout
 
 
 @pytest.mark.case("B16", "B17")
