@@ -55,7 +55,7 @@ def make_results(folder):
     make_experiment(folder / WORDS, {"word": (("sample", "player"), words)})
     claim = {
         "key": "noise_fitted",
-        "claim": "the spindle, $A_\\text{spindle}$, grows | a lot",
+        "claim": "the spindle, |A_D − A_B|, grows | a lot",
         "where": "Fig. 4",
         "experiment": IMAGES,
         "statistic": "τ_b",

@@ -4,6 +4,8 @@ The book is a small one, of made-up results (small_book.py). What only a browser
 """
 
 import base64
+import csv
+import io
 import json
 import re
 from html.parser import HTMLParser
@@ -17,7 +19,7 @@ from py_mini_racer import MiniRacer
 from small_book import IMAGES, SAMPLES, WORDS, N, make_values
 from sphinx.errors import ExtensionError
 
-from book.builder import front, pages, provenance, site, typeset
+from book.builder import front, matrix, pages, provenance, site, typeset
 from lib import claims, disentangle, play, strengths, subsets, tables, theory
 from lib.experiments import ROOT
 
@@ -128,18 +130,49 @@ def test_what_an_experiment_has_not_measured_is_not_pictured(tmp_path, value):
     assert ("not measured" in page) != pictured and ("−0.9" in page) == pictured
 
 
-def test_claims_are_one_table_in_the_papers_order(small_book, parsed):
-    text = parsed[small_book / "claims.html"].text
-    assert text.index("Fig. 4") < text.index("Fig. 10")
-    assert "0.25 [0.1, 0.4]" in text and "does not hold" in text
-    assert "grows | a lot" in text
+def test_each_claim_is_a_mark_that_leads_to_its_row(small_book, parsed):
+    page = parsed[small_book / "claims.html"]
+    assert page.text.index("Fig. 4") < page.text.index("Fig. 10") and "grows | a lot" in page.text
+    html = (small_book / "claims.html").read_text(encoding="utf-8")
+    cells = re.findall(r'<td><a class="verdict-([\w-]+)" href="([^"#]+)#([^"]+)" title="([^"]+)"', html)
+    assert [cell[0] for cell in cells] == ["does-not-hold", "not-measured"]
+    assert "0.25 [0.1, 0.4]" in cells[0][3] and "0 of 1" in page.text
+    for _, file, row, _ in cells:
+        assert f'id="{row}"' in (small_book / file).read_text(encoding="utf-8")
+
+
+def test_the_matrix_says_where_a_claim_holds_and_in_what_share_of_choices(tmp_path):
+    for name, value in (("mnist-lenet", -0.9), ("digits-vgg", -0.1), ("digits-vgg-seed-1", -0.9)):
+        (tmp_path / name).mkdir()
+        rows = [claims.judged("decays", name, value, (value - 0.05, value + 0.05)),
+                claims.judged("emerged", name, None, later="D")]  # fmt: skip
+        claims.write(rows, tmp_path / name / "claims.json")
+    share = [{"claim": "decays", "measured": 16, "share": 0.875}, {"claim": "emerged D", "measured": 0, "share": None}]
+    (tmp_path / "mnist-lenet" / "choices.json").write_text(json.dumps({"claims": share}))
+    names = ["mnist-lenet", "digits-vgg", "digits-vgg-seed-1", "of-no-block"]
+    text = matrix.matrix(tmp_path, names)
+    assert re.findall(r'class="mark">(.)<', text) == ["●", "◐", "·", "·"] and "1 of 2" in text
+    assert re.findall(r'class="share">([^<]+)<', text) == ["88", "–", "–", "–"]
+    assert "LeNet, MNIST" in text and "VGG-4, digits" in text and "seed-1" not in text
+    files = {name: tmp_path / name / "claims.json" for name in names}
+    table = list(csv.DictReader(io.StringIO(matrix.table(matrix.gathered(files)))))
+    assert len(table) == 6 and table[0]["measured"] == "-0.9" and float(table[0]["low"]) == pytest.approx(-0.95)
+    assert "No experiment" in matrix.matrix(tmp_path, ["of-no-block"])
+
+
+def test_the_names_of_claims_are_those_of_the_sweep():
+    swept, judged = set(), set()
+    for path in (ROOT / "results").glob("*/choices.json"):
+        swept |= {row["claim"] for row in json.loads(path.read_text(encoding="utf-8"))["claims"]}
+        judged |= {matrix.label(row) for row in claims.read(path.with_name("claims.json"))}
+    assert swept and swept <= judged
 
 
 def test_a_claim_without_a_field_is_refused_by_name(tmp_path):
     (tmp_path / "claims.json").write_text('[{"claim": "it grows", "interval": null}]')
     with pytest.raises(ValueError, match="digits-vgg/claims.json has rows that are no claims: .*key"):
-        pages.claims({"digits-vgg": tmp_path / "claims.json"})
-    assert "No experiment" in pages.claims({"digits-vgg": tmp_path / "absent.json"})
+        matrix.gathered({"digits-vgg": tmp_path / "claims.json"})
+    assert matrix.gathered({"digits-vgg": tmp_path / "absent.json"}) == []
 
 
 def test_a_formula_that_cannot_be_read_is_shown_in_the_error():

@@ -12,7 +12,7 @@ from lib import claims as lib_claims
 from lib import experiments, launch
 from lib.report import markdown
 
-from . import provenance
+from . import matrix, provenance
 
 ABOUT = Path(__file__).parents[1] / "source" / "about"  # what there is to say of an experiment
 DRAWN = re.compile(r'/ "(figure-[\w-]+)"')  # in a cell's code: the figure that it saves
@@ -137,7 +137,7 @@ def experiment(name: str, folder: Path, captions: Captions, playable: bool) -> t
         parts.append(provenance.note(name, stage, path) + "\n")
     if (folder / "claims.json").exists():
         parts.append("## The paper says / we measured / verdict\n")
-        parts.append(claims({name: folder / "claims.json"}) + "\n")
+        parts.append(claims(matrix.gathered({name: folder / "claims.json"})) + "\n")
     if playable:
         parts.append("## Disentangle by hand\n\n" + place("disentangle", [name], "../_static") + "\n")
         parts.append("## Switch players off\n\n" + place("players", [name], "../_static") + "\n")
@@ -148,25 +148,15 @@ def experiment(name: str, folder: Path, captions: Captions, playable: bool) -> t
     return "\n".join(parts), files
 
 
-def claims(files: dict[str, Path]) -> str:
-    """The claims of experiments as one table, each claim said once. Raises ValueError for a file of other rows."""
-    rows = []
-    for name, path in files.items():
-        try:
-            rows += lib_claims.read(path) if path.exists() else []
-        except (TypeError, KeyError) as error:
-            raise ValueError(f"{name}/claims.json has rows that are no claims: {error}") from None
-    if not rows:
-        return "*No experiment has a table of claims yet (`results/<experiment>/claims.json`).*"
-    order = list(dict.fromkeys((row.claim, row.where) for row in rows))  # of 7_claims, which is the paper's
-    cells, said = [], ()
-    for row in sorted(rows, key=lambda row: order.index((row.claim, row.where))):
-        about = (row.claim, row.where, row.predicted, row.statistic)
-        claim, where, *sought = about if about != said else ("",) * 4  # said once for all experiments
-        experiment = f"[{row.experiment}](experiments/{row.experiment}.md)" if len(files) > 1 else row.experiment
-        cells.append((claim, where, experiment, _verdict(row.verdict), row.figures, row.note, *sought))
-        said = about
-    header = ["claim", "where", "experiment", "verdict", "measured, 90 % interval", "note", "the paper", "statistic"]
+def claims(rows: list[lib_claims.Claim]) -> str:
+    """The claims of one experiment as a table, in the paper's order; each row has an anchor for the matrix."""
+    order = [*lib_claims.RULES]
+    cells = [
+        (f'<span id="{matrix.anchor(row)}" class="anchor"></span>{row.claim}', row.where, _verdict(row.verdict))
+        + (row.figures, row.note, row.predicted, row.statistic)
+        for row in sorted(rows, key=lambda row: order.index(row.key))
+    ]
+    header = ["claim", "where", "verdict", "measured, 90 % interval", "note", "the paper", "statistic"]
     return "{.claims}\n" + markdown(header, cells)
 
 

@@ -18,7 +18,7 @@ from lib.experiments import ROOT
 from lib.notebook import ALONE
 from lib.prepare import STAGES
 
-from . import front, pages
+from . import front, matrix, pages
 
 BOOK = ROOT / "book" / "source"
 ORDER = (  # of the chapters: the paper's; what is not named here follows
@@ -74,7 +74,7 @@ def assemble(results: Path, source: Path) -> list[str]:
         "DISENTANGLE": pages.place("disentangle", playable, "_static"),
         "PLAYERS": pages.place("players", playable, "_static"),
         "SCRIPTS": pages.scripts("_static"),
-        "CLAIMS": pages.claims({name: results / name / "claims.json" for name in names}),
+        "CLAIMS": matrix.matrix(results, names),
     }
     for page in [*source.glob("*.md"), source / "experiments" / "index.md"]:
         text = page.read_text(encoding="utf-8")
@@ -82,6 +82,8 @@ def assemble(results: Path, source: Path) -> list[str]:
             text = text.replace(f"<<{word}>>", content)
         page.write_text(pages.without_dead_links(text, source), encoding="utf-8")
     static = _made(source / "_static" / "play.css").parent
+    rows = matrix.gathered({name: results / name / "claims.json" for name in names})
+    (static / matrix.CSV).write_text(matrix.table(rows), encoding="utf-8")
     shutil.copytree(BOOK / "katex", static / "katex", ignore=shutil.ignore_patterns("*.js", "README.md"))
     shutil.copy(play.VIEWS / "play.css", static)
     page_script = (play.VIEWS / "page.js").read_text(encoding="utf-8")
