@@ -121,10 +121,13 @@ def build(results: Path, output: Path, source: Path) -> list[str]:
 
 
 def _write_tables(results: Path, names: list[str], folder: Path) -> tuple[list[str], list[str]]:
-    """A script of tables for each experiment that has them; (those experiments, a line for each without)."""
-    missing = [f"{name}: no values.nc to play with" for name in names
-               if not (results / name / "values.nc").exists()]  # fmt: skip
-    playable = [name for name in names if (results / name / "values.nc").exists()]
+    """A script of tables for each experiment that has them; (those experiments, a line for each without).
+
+    Of experiments that are measured along their training alone, there is no split to play with.
+    """
+    split = [name for name in names if (results / name / "metrics.json").exists()]
+    playable = [name for name in split if (results / name / "values.nc").exists()]
+    missing = [f"{name}: no values.nc to play with" for name in split if name not in playable]
     for name in playable:
         setting = experiments.load(name)
         fields = play.of_experiment(results / name, setting, precision=np.float32)
