@@ -3,6 +3,8 @@
 import hashlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ from .experiments import ROOT
 LONGEST = 80  # bytes of a folder's path in which a socket may lie: the system allows some hundred with its name
 WAIT = 10.0  # seconds for which a kernel may outlive its notebook: it looks for it once a second
 SHELLS = {"sh", "bash", "dash", "zsh", "fish", "ksh"}
+FONTS = ROOT / "build" / "matplotlib"  # matplotlib's list of them, in a folder that can be written to, as HOME may not
 AT_WORK: set[int] = set()  # kernels of this process
 
 
@@ -46,6 +49,7 @@ class Kernel(AsyncKernelManager):
         environment = {
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
             "IPYTHONDIR": str(self.folder / "ipython"),
+            "MPLCONFIGDIR": str(FONTS),
             "PYTHONOPTIMIZE": "",
         }
         return KernelSpec(
@@ -67,7 +71,14 @@ class Kernel(AsyncKernelManager):
 
 
 def kernel(folder: Path, held: tuple[int, ...] = ()) -> type[Kernel]:
-    """The class of a kernel with its socket in `folder`; papermill makes it."""
+    """The class of a kernel with its socket in `folder`; papermill makes it.
+
+    The list of fonts is made first, once: a kernel that makes it says so in its notebook, if that takes some seconds.
+    """
+    if not any(FONTS.glob("fontlist-*.json")):
+        FONTS.mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, "MPLCONFIGDIR": str(FONTS)}
+        subprocess.run([sys.executable, "-c", "import matplotlib.font_manager"], env=environment, capture_output=True)
     return type("Kernel", (Kernel,), {"folder": folder, "held": held})
 
 
@@ -107,7 +118,7 @@ def end_at_signals() -> None:
 
     def end(number: int, frame: FrameType | None) -> None:
         for signalled in (signal.SIGINT, signal.SIGTERM):  # one is enough: the next would interrupt the cleaning up
-            signal.signal(signalled, signal.SIG_IGN)
+            signal.signal(signalled, lambda *_: None)  # with SIG_IGN Python says so of one that has come already
         for pid in AT_WORK:
             with suppress(psutil.Error):
                 process = psutil.Process(pid)

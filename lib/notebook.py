@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
@@ -107,7 +108,8 @@ def run(source: Path, output: Path, parameters: dict) -> None:
         if name not in known:
             raise ValueError(f"parameter = {name!r}: {source.name} has {', '.join(known)}")
     os.environ["TQDM_DISABLE"] = "1"  # a progress bar would be another output each time
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # threads that spin are many times slower on a busy machine
+    # Threads that spin are many times slower on a busy machine. Small letters, for in Turkish I is no capital of i.
+    os.environ["OMP_WAIT_POLICY"] = "passive"
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it logs is said below, in one line
     partial = output.with_suffix(".partial.ipynb")
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -256,8 +258,10 @@ def ended(command: Callable[[], None]) -> None:
     except (ValueError, OSError, RuntimeError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
-        print("interrupted; nothing of this stage is written, and the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+        with suppress(OSError):  # who reads it may be gone
+            print("interrupted; nothing of this stage is written, the same command goes on from here", file=sys.stderr)
+            sys.stdout.flush()
+        os._exit(130)  # else messages to the kernel, which is gone, are waited for at the end: 10 s
 
 
 if __name__ == "__main__":

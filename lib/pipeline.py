@@ -92,17 +92,19 @@ def git(root: Path, *command: str) -> bytes | None:
 
 # Reads the numbers of process groups, each as it begins and as it ends, and ends those that are left at the end of
 # input, which comes when this process is gone, killed or not.
-GUARD = """
-import os, signal, sys
-groups = set()
-for line in sys.stdin:
-    groups ^= {int(line)}
-for group in groups:
-    try:
-        os.killpg(group, signal.SIGTERM)
-    except ProcessLookupError:
-        pass
-"""
+GUARD = "\n".join(
+    (
+        "import os, signal, sys",
+        "groups = set()",
+        "for line in sys.stdin:",
+        "    groups ^= {int(line)}",
+        "for group in groups:",
+        "    try:",
+        "        os.killpg(group, signal.SIGTERM)",
+        "    except ProcessLookupError:",
+        "        pass",
+    )
+)
 
 
 class Running:

@@ -78,8 +78,10 @@ def mend(root: Path = ROOT, seconds: float = 2.0) -> None:
     """Puts the last whole dvc.lock back, with one line, where a kill has cut it: DVC writes it in place.
 
     The copy is one of `keep`, else that of the last commit. What was cut is kept beside the copy. Raises ValueError,
-    one line, where there is neither.
+    one line, where there is neither. A lock that is not there is no cut one: DVC makes it.
     """
+    if not (root / "dvc.lock").exists():
+        return
     while is_cut(text := _text(root / "dvc.lock"), root):
         time.sleep(seconds)  # another DVC may be in the midst of writing
         if _text(root / "dvc.lock") == text:
@@ -101,7 +103,7 @@ def mend(root: Path = ROOT, seconds: float = 2.0) -> None:
 def keep(root: Path = ROOT) -> None:
     """Copies dvc.lock to where `mend` finds it, if it is whole; `make figures` does so after each stage."""
     text = _text(root / "dvc.lock")
-    if text != _text(root / COPY) and not is_cut(text, root):
+    if text and text != _text(root / COPY) and not is_cut(text, root):
         with whole(root / COPY) as partial:
             partial.write_bytes(text)
 

@@ -77,7 +77,12 @@ def test_the_copy_is_put_back_with_one_line(root, cut, capsys):
     said = capsys.readouterr().out
     assert said.startswith("dvc.lock was cut by a kill: the last whole copy is put back") and said.count("\n") == 1
     shipped.mend(root, 0.0)
-    assert capsys.readouterr().out == "", "once"
+    (root / "dvc.lock").unlink()
+    shipped.mend(root, 0.0)
+    shipped.keep(root)
+    assert capsys.readouterr().out == "" and (root / shipped.COPY).read_bytes() == OLD, (
+        "once, and not if it was removed"
+    )
 
 
 @pytest.mark.case("C1")
