@@ -2,7 +2,7 @@
 PYTHON ?= python3
 UV := uv==0.13.9
 # Threads that spin while they wait are many times slower on a busy machine.
-export OMP_WAIT_POLICY := PASSIVE
+export OMP_WAIT_POLICY := passive
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 

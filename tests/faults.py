@@ -67,7 +67,7 @@ class Small:
             MARK: str(folder),
             "PYTHONPATH": str(folder),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "OMP_WAIT_POLICY": "PASSIVE",
+            "OMP_WAIT_POLICY": "passive",
         }
         own = experiments.load(NAME, SMALL | (setting or {})).model_dump(mode="json")
         self.params = {"run": [NAME], "choices": [], "device": "cpu", "common": {}, "experiments": {NAME: own}}
