@@ -408,4 +408,4 @@ def _check(name: str, block: dict, source: str) -> Experiment:
                 )  # of the block as a whole
     except ValueError as error:
         faults = [str(error)]
-    raise ValueError("\n".join(f"{source}: experiments.{name}.{fault}" for fault in faults))
+    raise ValueError("\n".join(f"{source}: experiments.{name}.{fault}" for fault in dict.fromkeys(faults)))

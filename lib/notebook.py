@@ -15,18 +15,16 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
 import papermill
-from ipykernel.kernelspec import make_ipkernel_cmd
-from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
-from . import experiments
+from . import experiments, kernel
 from .closure import SHOWN, closure
 from .experiments import ROOT
 from .files import whole
@@ -38,49 +36,6 @@ ALONE = {  # notebooks of no one experiment, and what they read in the folders o
     "claims": ("claims.json", "choices.json", "fits.nc", "overfitting.csv", "run/2_extract.md5"),
     "your_network": (),
 }
-
-
-LONGEST = 80  # bytes of a folder's path in which a socket may lie: the system allows some hundred with its name
-
-
-class Kernel(AsyncKernelManager):
-    """A kernel of this interpreter, in an environment of its own, whatever is installed or set for Jupyter around it.
-
-    It is reached over a socket in a folder, not over the network, whose loopback may be down. `ended` is the status
-    that its process ended with, None while it is at work.
-    """
-
-    folder: Path  # for the socket and for IPython's settings: its own in each subclass, of `_kernel`
-    ended: int | None = None
-
-    def __init__(self, **options: object):
-        super().__init__(**options)
-        if os.name != "nt":
-            self.transport = "ipc"
-        self.connection_file = str(self.folder / "kernel.json")
-
-    @property
-    def kernel_spec(self) -> KernelSpec:
-        """Of this Python; figures come out as PNG, without a reader's IPython profile, and assert holds."""
-        environment = {
-            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-            "IPYTHONDIR": str(self.folder / "ipython"),
-            "PYTHONOPTIMIZE": "",
-        }
-        return KernelSpec(
-            argv=make_ipkernel_cmd(), display_name="Python 3", language="python", env=environment, resource_dir=""
-        )
-
-    async def _async_is_alive(self) -> bool:
-        if self.provisioner is not None:
-            type(self).ended = await self.provisioner.poll()
-        return await super()._async_is_alive()
-
-    is_alive = _async_is_alive
-
-
-def _kernel(folder: Path) -> type[Kernel]:
-    return type("Kernel", (Kernel,), {"folder": folder})
 
 
 def weave(source: NotebookNode, executed: NotebookNode) -> NotebookNode:
@@ -145,28 +100,32 @@ def run(source: Path, output: Path, parameters: dict) -> None:
     """Runs a notebook with its working directory at the root of the repository; `output` is whole or absent.
 
     What the cells print shows in the terminal as they run. Raises ValueError for a parameter the notebook
-    does not have, and RuntimeError, one line, if a cell fails or the kernel is killed; the notebook up to there is then
-    kept in build/failed/. Its `digest` is beside it, as .md5.
+    does not have, and RuntimeError, one line, if another process runs it, a cell fails or the kernel is killed; the
+    notebook up to there is then kept in build/failed/. Its `digest` is beside it, as .md5.
     """
     known = papermill.inspect_notebook(str(source))
     for name in parameters:
         if name not in known:
             raise ValueError(f"parameter = {name!r}: {source.name} has {', '.join(known)}")
     os.environ["TQDM_DISABLE"] = "1"  # a progress bar would be another output each time
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # threads that spin are many times slower on a busy machine
+    # Threads that spin are many times slower on a busy machine. Small letters, for in Turkish I is no capital of i.
+    os.environ["OMP_WAIT_POLICY"] = "passive"
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it logs is said below, in one line
     partial = output.with_suffix(".partial.ipynb")
     output.parent.mkdir(parents=True, exist_ok=True)
-    short = None if len(os.fsencode(tempfile.gettempdir())) <= LONGEST else "/tmp"
-    with tempfile.TemporaryDirectory(prefix="kernel-", dir=short, ignore_cleanup_errors=True) as folder:
-        kernel = _kernel(Path(folder))
+    short = None if len(os.fsencode(tempfile.gettempdir())) <= kernel.LONGEST else "/tmp"
+    with (
+        kernel.only_one(output) as held,
+        tempfile.TemporaryDirectory(prefix="kernel-", dir=short, ignore_cleanup_errors=True) as folder,
+    ):
+        manager = kernel.kernel(Path(folder), held)
         try:
             papermill.execute_notebook(
                 str(source),
                 str(partial),
                 parameters,
                 kernel_name="python3",
-                kernel_manager_class=kernel,
+                kernel_manager_class=manager,
                 cwd=str(ROOT),
                 record_timing=False,
                 progress_bar=False,
@@ -181,7 +140,7 @@ def run(source: Path, output: Path, parameters: dict) -> None:
             where = _kept(partial, output)
             raise RuntimeError(f"{source.stem}: {error.ename}: {error.evalue} (all of it in {where})") from None
         except DeadKernelError:
-            told = _killed(nbformat.read(partial, as_version=4).cells, kernel.ended)
+            told = _killed(nbformat.read(partial, as_version=4).cells, manager.ended)
             raise RuntimeError(f"{source.stem}: {told} (up to there in {_kept(partial, output)})") from None
         finally:
             partial.unlink(missing_ok=True)
@@ -287,14 +246,22 @@ def main() -> None:
 
 
 def ended(command: Callable[[], None]) -> None:
-    """Runs a command; what stops it is one line, and the status of the process."""
+    """Runs a command; what stops it is one line, and the status of the process.
+
+    A stage of DVC ends with it: DVC may be killed alone, and a notebook that goes on would write beside the next run.
+    """
+    kernel.end_at_signals()
     try:
+        if "DVC_STAGE" in os.environ:
+            kernel.end_with_parent()
         command()
     except (ValueError, OSError, RuntimeError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
-        print("interrupted; nothing of this stage is written, and the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+        with suppress(OSError):  # who reads it may be gone
+            print("interrupted; nothing of this stage is written, the same command goes on from here", file=sys.stderr)
+            sys.stdout.flush()
+        os._exit(130)  # else messages to the kernel, which is gone, are waited for at the end: 10 s
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def graph(run: list[str], choices: list[str], root: Path = ROOT) -> dict[str, se
 
 def outdated(needs: dict[str, set[str]], root: Path = ROOT) -> set[str]:
     """The stages that DVC finds changed, and all that need them."""
-    command = ["dvc", "status", "--json"]
+    command = ["dvc", "--wait-for-lock", "status", "--json"]
     found = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
     stale = {row for row, why in json.loads(found).items() if row in needs and why != ["always changed"]}
     while more := {row for row in needs if needs[row] & stale} - stale:
@@ -95,28 +96,61 @@ def git(root: Path, *command: str) -> bytes | None:
     return None if done.returncode else done.stdout
 
 
+# Reads the numbers of process groups, each as it begins and as it ends, and ends those that are left at the end of
+# input, which comes when this process is gone, killed or not.
+GUARD = "\n".join(
+    (
+        "import os, signal, sys",
+        "groups = set()",
+        "for line in sys.stdin:",
+        "    groups ^= {int(line)}",
+        "for group in groups:",
+        "    try:",
+        "        os.killpg(group, signal.SIGTERM)",
+        "    except ProcessLookupError:",
+        "        pass",
+    )
+)
+
+
 class Running:
-    """Stages at work, each a process group of its own; all of them end when this process does."""
+    """DVC at work, each a process group of its own; all of them end when this process does."""
 
     def __init__(self, root: Path = ROOT):
         self.root = root
         self.processes: set[subprocess.Popen] = set()
         self.stopped = threading.Event()
+        self.telling = threading.Lock()
+        pipes = {"stdin": subprocess.PIPE, "text": True, "bufsize": 1}
+        self.guard = subprocess.Popen([sys.executable, "-c", GUARD], start_new_session=True, **pipes)
 
     def stage(self, row: str) -> int:
         """Runs one stage, prints what it says with its name before it; its exit status."""
-        command = ["dvc", "--wait-for-lock", "repro", "--single-item", row]
+        status = self.dvc("--wait-for-lock", "repro", "--single-item", row, said=f"{row.partition('@')[0]:>14} │ ")
+        shipped.keep(self.root)
+        return status
+
+    def dvc(self, *arguments: str, said: str = "") -> int:
+        """Runs DVC and prints what it says, less its chatter, with `said` before it; its exit status."""
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
-        process = subprocess.Popen(command, cwd=self.root, start_new_session=True, **pipes)
-        self.processes.add(process)
+        with self.telling:
+            process = subprocess.Popen(["dvc", *arguments], cwd=self.root, start_new_session=True, **pipes)
+            self.processes.add(process)
+            self._tell(process)
         if self.stopped.is_set():  # meanwhile
             self.stop()
         for line in process.stdout:
             if line.strip() and not CHATTER.match(line):
-                print(f"{row.partition('@')[0]:>14} │ {line.rstrip()}", flush=True)
+                print(f"{said}{line.rstrip()}", flush=True)
         status = process.wait()
-        self.processes.discard(process)
+        with self.telling:
+            self.processes.discard(process)
+            self._tell(process)
         return status
+
+    def _tell(self, process: subprocess.Popen) -> None:
+        with suppress(OSError):  # somebody has ended the guard
+            self.guard.stdin.write(f"{process.pid}\n")
 
     def stop(self) -> None:
         self.stopped.set()
@@ -237,7 +271,8 @@ def main() -> int:
     except BaseException:
         running.stop()
         raise
-    status = subprocess.run(["dvc", "repro", "--quiet"], cwd=ROOT).returncode
+    status = running.dvc("--wait-for-lock", "repro", "--quiet")
+    shipped.keep()
     if not status:
         compare(names)
     return status

@@ -149,6 +149,7 @@ def _md5(path: Path) -> str:
 
 
 def main(name: str) -> None:
+    shipped.mend()  # of a bare `dvc repro`: DVC reads the rows that it writes anew, but not what it has read by now
     setting = experiments.load(name)
     experiments.running()  # every block is checked, for one with a fault may be the next to run
     folder = ROOT / "build" / name

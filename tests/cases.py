@@ -18,7 +18,7 @@ test holds them, and say what is meant to come out; rows with ◐ are settled bu
 
 
 def known() -> dict:
-    """What is in cases.yaml: letters with their title and cases, and what is untested or only partly right."""
+    """What is in cases.yaml: letters with their cases, what is untested or only partly right, what was measured."""
     return yaml.safe_load((HERE / "cases.yaml").read_text(encoding="utf-8"))
 
 
@@ -43,6 +43,9 @@ def page(listed: dict) -> str:
             ]
         parts += [f"## {listed[letter]['title']}\n", "| | what was tried | what comes out |\n|---|---|---|", *rows, ""]
         parts += [*notes, ""] if notes else []
+    parts.append("## What was measured\n\nBy `make faults`, on two busy cores; none of it is part of `make test`.\n")
+    for entry in listed["measured"]:
+        parts += [f"### {entry['title']}\n", f"```sh\n{entry['command']}\n```\n", f"{entry['text']}\n"]
     return "\n".join(parts).rstrip() + "\n"
 
 

@@ -2,7 +2,9 @@
 
 import re
 
+import pytest
 import torch
+import yaml
 
 from book.builder import readme
 from lib import networks
@@ -41,6 +43,14 @@ def test_the_network_of_ones_own_goes_into_the_pipeline(tmp_path, monkeypatch):
     network = networks.build("of_the_readme:make", (1, 8, 8), 10, seed=0)
     assert network(torch.rand(2, 1, 8, 8)).shape == (2, 10)
     assert networks.cut_at(network, "pixels").stem(torch.rand(2, 1, 8, 8)).shape == (2, 1, 8, 8)
+
+
+@pytest.mark.case("C22")
+def test_that_temp_trains_anew_is_said_where_the_command_is_explained():
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    (cached,) = [out["results/${item}/checkpoints"]["cache"] for out in stages["train"]["do"]["outs"][:1]]
+    (line,) = [line for line in TEXT.splitlines() if line.startswith("dvc exp run -S ")]
+    assert ("--temp trains anew" in line) == (not cached)
 
 
 def test_links_within_the_repository_lead_somewhere():

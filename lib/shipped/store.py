@@ -1,21 +1,14 @@
-"""Tables that ship: copied from store/, by their hashes in dvc.lock, to where the pipeline puts them.
-
-python -m lib.shipped           copies them
-python -m lib.shipped ready     checks what `dvc pull` and `dvc repro` would take on trust, before they do
-
-`dvc pull` copies the tables of the experiments that params.yaml lists under `run`, and sees no others.
-"""
+"""What ships in store/: tables copied by their hashes in dvc.lock, and whether store/ and data/ are sound."""
 
 import hashlib
 import json
 import posixpath
-import sys
 from pathlib import Path
 
 import yaml
 
-from .experiments import ROOT
-from .files import whole
+from ..experiments import ROOT
+from ..files import whole
 
 
 def from_root(row: str, path: str) -> str:
@@ -60,27 +53,6 @@ def bring(root: Path = ROOT) -> list[Path]:
     return brought
 
 
-def ready(root: Path = ROOT) -> None:
-    """Makes DVC run outside of git, and raises ValueError, one line, for a damaged file of store/ or data/."""
-    outside_git(root)
-    sound(root)
-    data(root)
-
-
-def outside_git(root: Path = ROOT) -> None:
-    """Tells DVC to do without git where there is none, as in a ZIP of the repository; with git, to use it again.
-
-    Said in .dvc/config.local, which is no part of the repository.
-    """
-    path, content = root / ".dvc" / "config.local", "[core]\n    no_scm = true\n"
-    with_git = any((folder / ".git").exists() for folder in (root, *root.parents))
-    if not with_git and not path.exists():
-        with whole(path) as partial:
-            partial.write_text(content, encoding="utf-8")
-    elif with_git and path.exists() and path.read_text(encoding="utf-8") == content:
-        path.unlink()
-
-
 def sound(root: Path = ROOT) -> None:
     """Raises ValueError for files of store/ whose md5 is not their name: DVC copies them all the same."""
     folder = root / "store" / "files" / "md5"
@@ -117,10 +89,3 @@ def data(root: Path = ROOT) -> None:
 
 def _md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
-
-
-if __name__ == "__main__":
-    try:
-        ready() if sys.argv[1:] == ["ready"] else bring()
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
