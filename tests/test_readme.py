@@ -48,7 +48,7 @@ def test_the_network_of_ones_own_goes_into_the_pipeline(tmp_path, monkeypatch):
 @pytest.mark.case("C22")
 def test_that_temp_trains_anew_is_said_where_the_command_is_explained():
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    (cached,) = [out["results/${item}/checkpoints"]["cache"] for out in stages["train"]["do"]["outs"][:1]]
+    (cached,) = [out["checkpoints"]["cache"] for out in stages["train"]["do"]["outs"][:1]]
     (line,) = [line for line in TEXT.splitlines() if line.startswith("dvc exp run -S ")]
     assert ("--temp trains anew" in line) == (not cached)
 
