@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float64
 from numpy import ndarray as Array
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import lasso_path
 
 from .columns import Columns, first, new, none
 from .measured import Measured
@@ -123,6 +121,9 @@ class _Path:
 
     def solve(self, level: float) -> None:
         """θ of these columns at λ = level, from where it is."""
+        from sklearn.exceptions import ConvergenceWarning  # here, as HiGHS in program.py
+        from sklearn.linear_model import lasso_path
+
         count = len(self.fit.g)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # what is left, the exact solutions do
