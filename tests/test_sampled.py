@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -10,8 +12,8 @@ import torch
 from scipy.optimize import linprog
 
 from lib import subsets
-from lib.sparsest import sparsest
-from lib.sparsest.sampled import Sampled, sparsest_sampled
+from lib.experiments import ROOT
+from lib.sparsest import Sampled, sparsest, sparsest_sampled
 from lib.sparsest.sampled import program as linear_program
 from lib.sparsest.sampled.columns import Columns
 from lib.sparsest.sampled.pricing import price
@@ -324,3 +326,11 @@ def test_bad_input_is_told_in_one_line(change: dict, message: str) -> None:
 def test_predictions_need_the_same_players() -> None:
     with pytest.raises(ValueError, match="players of masks is 5; allowed: 6, as measured"):
         sparsest_sampled(GOOD, VALUES, 0.01).predict(GOOD[:, :5])
+
+
+def test_its_import_costs_nothing_until_it_is_called() -> None:
+    code = (
+        "import sys; from lib.sparsest import sparsest_sampled; sys.exit({'highspy', 'sklearn'} & {*sys.modules} or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
