@@ -16,6 +16,7 @@ from lib.experiments import ROOT
 from lib.sparsest import Sampled, sparsest, sparsest_sampled
 from lib.sparsest.sampled import program as linear_program
 from lib.sparsest.sampled.columns import Columns
+from lib.sparsest.sampled.glance import glance
 from lib.sparsest.sampled.pricing import price
 
 MANY = 10**9  # subsets: no limit
@@ -211,6 +212,28 @@ def test_the_search_finds_the_dearest_of_all(seed: int) -> None:
     over = set(prices[prices > threshold].round(9).tolist())  # of interactions on the same masks one is enough
     if not tie and len(found.columns) < count:
         assert set(found.prices.round(9).tolist()) == over
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_a_glance_finds_is_there_and_a_planted_one_of_order_five_among_it(seed: int) -> None:
+    masks, _, columns, strengths, _ = planted(9, 120, 3, seed)
+    draw = np.random.default_rng(seed)
+    y = columns.on(masks.numpy()) @ strengths + 0.1 * draw.standard_normal(len(masks))
+    y, tie, highest = y - y.mean(), (0.0, 0.1)[seed % 2], int(draw.integers(1, 10))
+    every = every_column(9, highest)
+    prices = np.abs(every.on(masks.numpy()).T @ y) / (1.0 + tie * every.order)
+    found, nodes = glance(masks.numpy(), y, tie, highest, threshold=0.3 * prices.max(), count=20)
+    of = dict(zip(every.labels(), prices.tolist(), strict=True))
+    its = [of[key] for key in found.labels()]
+    assert 0 < len(found) == len(set(found.labels())) <= 20 and nodes > 0
+    assert min(its) > 0.3 * prices.max() and (np.diff(its) <= 1e-9).all()
+    masks, members = draw.random((600, 24)) < 0.5, np.zeros((1, 24), dtype=bool)
+    members[0, draw.choice(24, 5, replace=False)] = True
+    for is_or in (False, True):
+        column = Columns(members, np.array([is_or]))
+        y = column.inside(masks)[:, 0] + 0.01 * draw.standard_normal(600)
+        found, _ = glance(masks, y - y.mean(), 0.0, 24, 1e-3, 100)
+        assert column.labels()[0] in found.labels()
 
 
 @pytest.mark.parametrize("limit", [1, 40, 200, 1000, 3000])

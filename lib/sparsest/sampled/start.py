@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float64
 from numpy import ndarray as Array
 
 from .columns import Columns, first, new, none
+from .glance import glance
 from .measured import Measured
 from .pricing import price
 
@@ -112,9 +113,14 @@ class _Path:
 
     def search(self, cap: int, level: float) -> int:
         """Adds what is worth more than `level` at the residual; how many interactions that were."""
-        found = price(self.fit.masks, self.residual() / level, self.tie_break, cap, 1.0, A_ROUND, LIMIT)
-        self.nodes += found.nodes
-        fresh = new(found.columns, self.known)
+        at = self.fit.masks, self.residual() / level, self.tie_break, cap, 1.0, A_ROUND
+        if cap <= CAPS[-1]:
+            priced = price(*at, LIMIT)
+            found, nodes = priced.columns, priced.nodes
+        else:
+            found, nodes = glance(*at)
+        self.nodes += nodes
+        fresh = new(found, self.known)
         if len(fresh):
             self.add(fresh)
         return len(fresh)
