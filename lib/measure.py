@@ -14,7 +14,7 @@ import torch
 from tqdm.auto import tqdm
 
 from .disentangle import disentangle
-from .explain import Explanation, explain, load
+from .explain import Explanation, SampledExplanation, explain, load
 from .resampling import central, interval
 from .strengths import merge_singletons
 
@@ -73,7 +73,7 @@ def measure(
             continue
         try:
             partial = folder / f"{name}.{os.getpid()}.part"  # another process may be at the same sample
-            explain(_made(game), zeta=zeta, **options).save(partial)
+            explain(_made(game), zeta=zeta, progress=False, **options).save(partial)
             os.replace(partial, folder / f"{name}.nc")
             done.append(name)
         except ValueError as error:
@@ -93,7 +93,7 @@ def estimate(seconds: float, samples: int) -> str:
     return f"the first sample took {seconds:.2g} s; the other {samples} take about {told} if they are like it"
 
 
-def explanations(folder: Path | str) -> dict[str, Explanation]:
+def explanations(folder: Path | str) -> dict[str, Explanation | SampledExplanation]:
     """All explanations of a folder by the samples' names, in the order of the names. Raises ValueError for none."""
     found = {path.stem: load(path) for path in sorted(Path(folder).glob("*.nc"))}
     if not found:
@@ -139,10 +139,13 @@ def overfitting(folder: Path | str, resamples: int = 200, seed: int = 0, **optio
     by either. `options` are those of `disentangle`. Warns where a parameter of the split is at an end of its range, so
     that the range decided it.
 
-    Raises ValueError for a folder without explanations or with different numbers of players or settings, and where no
-    sample has an interaction.
+    Raises ValueError for a folder without explanations, with explanations of drawn masks, or with different numbers of
+    players or settings, and where no sample has an interaction.
     """
     found = {name: one for name, one in explanations(folder).items() if not one.constant and one.swing > 0}
+    drawn = [name for name, one in found.items() if isinstance(one, SampledExplanation)]
+    if drawn:
+        raise ValueError(f"{folder} has {drawn[0]}, of masks that were drawn: allowed are explanations of all states")
     sizes = sorted({one.n for one in found.values()})
     told = {json.dumps(one.settings, sort_keys=True) for one in found.values()}
     if len(sizes) > 1 or len(told) > 1:
