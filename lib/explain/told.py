@@ -105,8 +105,8 @@ def summary_of_masks(explanation) -> list[str]:
     )
     if explanation.distrust:
         lines.append(
-            f"A(m) is not to be trusted: {explanation.distrust}; what holds: predictions, the strongest interactions, "
-            f"and Σ|I| ≥ {explanation.least_strength:.3g}"
+            f"A(m) is not to be trusted: {explanation.distrust}; predictions and the strongest interactions are as "
+            f"good as R² says; proven of these masks is Σ|I| ≥ {explanation.least_strength:.3g}"
         )
     else:
         agree = "no cap" if cap is None else f"cap {cap} and the next agree to {plain(explanation.apart)}"
