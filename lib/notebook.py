@@ -35,6 +35,7 @@ from .prepare import write as write_code
 ALONE = {  # notebooks of no one experiment, and what they read in the folders of all
     "claims": ("claims.json", "choices.json", "fits.nc", "overfitting.csv", "run/2_extract.md5"),
     "your_network": (),
+    "many_players": (),
 }
 
 

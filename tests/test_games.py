@@ -536,3 +536,23 @@ def test_channels_last_needs_axes():
     game = games.at_layer(model, "features.1", image, regions, games.label(1), axes=(0, 1))
     expected = brute_force(model, "features.1", image, regions[..., None], odds(1))
     torch.testing.assert_close(games.value_table(game), expected, rtol=2e-5, atol=2e-6)
+
+
+def test_a_game_may_have_more_players_than_a_table_and_is_asked_for_chosen_states():
+    network = nn.Sequential(nn.Flatten(1), nn.Linear(49, 3)).eval()
+    game = games.at_layer(network, None, torch.rand(7, 7), games.patches((7, 7), grid=7), games.logit(1))
+    assert games.count(game) == 49
+    present = torch.rand(5000, 49) < 0.5
+    values, rounding = games.on_masks(game, present.numpy())
+    assert values.shape == (5000,) and 0 < rounding < 1e-4
+    alone = torch.cat([games.on_masks(game, present[[k]].numpy())[0] for k in (7, 4500)])
+    torch.testing.assert_close(values[[7, 4500]], alone, rtol=0.0, atol=2 * rounding)
+    with pytest.raises(ValueError, match=r"players = 49: allowed are 1 to 30: a table of 2\*\*49 states would take"):
+        games.value_table(game)
+    twice = torch.cat([torch.eye(30), torch.eye(30)[:5]])
+    with pytest.raises(ValueError, match="regions overlap: a position belongs to one player at most"):
+        games.at_layer(nn.Linear(30, 2), None, torch.rand(30), twice, games.logit(0))
+    with pytest.raises(ValueError, match="NaN or infinite on 1 of 2 states, the first with players .2. present"):
+        games.on_masks(lambda p: np.where(p[:, 2], np.nan, 1.0), np.eye(3, dtype=bool)[[0, 2]])
+    with pytest.raises(ValueError, match="players = 0: allowed are 1 or more"):
+        games.Game(lambda p: p.sum(1), ())

@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -10,10 +12,11 @@ import torch
 from scipy.optimize import linprog
 
 from lib import subsets
-from lib.sparsest import sparsest
-from lib.sparsest.sampled import Sampled, sparsest_sampled
+from lib.experiments import ROOT
+from lib.sparsest import Sampled, sparsest, sparsest_sampled
 from lib.sparsest.sampled import program as linear_program
 from lib.sparsest.sampled.columns import Columns
+from lib.sparsest.sampled.glance import glance
 from lib.sparsest.sampled.pricing import price
 
 MANY = 10**9  # subsets: no limit
@@ -211,6 +214,28 @@ def test_the_search_finds_the_dearest_of_all(seed: int) -> None:
         assert set(found.prices.round(9).tolist()) == over
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_what_a_glance_finds_is_there_and_a_planted_one_of_order_five_among_it(seed: int) -> None:
+    masks, _, columns, strengths, _ = planted(9, 120, 3, seed)
+    draw = np.random.default_rng(seed)
+    y = columns.on(masks.numpy()) @ strengths + 0.1 * draw.standard_normal(len(masks))
+    y, tie, highest = y - y.mean(), (0.0, 0.1)[seed % 2], int(draw.integers(1, 10))
+    every = every_column(9, highest)
+    prices = np.abs(every.on(masks.numpy()).T @ y) / (1.0 + tie * every.order)
+    found, nodes = glance(masks.numpy(), y, tie, highest, threshold=0.3 * prices.max(), count=20)
+    of = dict(zip(every.labels(), prices.tolist(), strict=True))
+    its = [of[key] for key in found.labels()]
+    assert 0 < len(found) == len(set(found.labels())) <= 20 and nodes > 0
+    assert min(its) > 0.3 * prices.max() and (np.diff(its) <= 1e-9).all()
+    masks, members = draw.random((600, 24)) < 0.5, np.zeros((1, 24), dtype=bool)
+    members[0, draw.choice(24, 5, replace=False)] = True
+    for is_or in (False, True):
+        column = Columns(members, np.array([is_or]))
+        y = column.inside(masks)[:, 0] + 0.01 * draw.standard_normal(600)
+        found, _ = glance(masks, y - y.mean(), 0.0, 24, 1e-3, 100)
+        assert column.labels()[0] in found.labels()
+
+
 @pytest.mark.parametrize("limit", [1, 40, 200, 1000, 3000])
 def test_a_search_at_its_limit_still_bounds_what_it_has_not_seen(limit: int) -> None:
     draw = np.random.default_rng(0)
@@ -324,3 +349,11 @@ def test_bad_input_is_told_in_one_line(change: dict, message: str) -> None:
 def test_predictions_need_the_same_players() -> None:
     with pytest.raises(ValueError, match="players of masks is 5; allowed: 6, as measured"):
         sparsest_sampled(GOOD, VALUES, 0.01).predict(GOOD[:, :5])
+
+
+def test_its_import_costs_nothing_until_it_is_called() -> None:
+    code = (
+        "import sys; from lib.sparsest import sparsest_sampled; sys.exit({'highspy', 'sklearn'} & {*sys.modules} or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -65,7 +65,9 @@ def assemble(results: Path, source: Path) -> list[str]:
     filled = {
         "CHAPTERS": "\n".join(f"chapters/{stage}" for stage in chapters),
         "ALL-CLAIMS": "chapters/claims" if (results / "claims.ipynb").exists() else "",
-        "YOUR-NETWORK": "chapters/your_network" if (results / "your_network.ipynb").exists() else "",
+        "YOUR-NETWORK": "\n".join(
+            f"chapters/{name}" for name in ("your_network", "many_players") if (results / f"{name}.ipynb").exists()
+        ),
         "EXPERIMENTS": "\n".join(names),
         "OVERVIEW": pages.overview(names),
         "TUTORIAL": tutorial,

@@ -1,5 +1,6 @@
-"""One answer for one game: its table, the sparsest interactions with their proof, and what can be read off them."""
+"""One answer for one game: the sparsest interactions with their proof, and what can be read off them."""
 
 from .explanation import Explanation, explain, load
+from .sampled import SampledExplanation
 
-__all__ = ["Explanation", "explain", "load"]
+__all__ = ["Explanation", "SampledExplanation", "explain", "load"]

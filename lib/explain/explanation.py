@@ -11,21 +11,25 @@ import pandas as pd
 import torch
 import xarray as xr
 from jaxtyping import Float64
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from .. import tables
 from ..disentangle import Disentangled, disentangle
-from ..games import with_rounding
+from ..games import count, with_rounding
 from ..sparsest import attainable_range, sparsest
 from ..strengths import by_order, merge_singletons
 from ..subsets import mobius
-from . import on_image, on_sentence, told, upset
+from . import told
+from .masks import explain_sampled
+from .sampled import SampledExplanation
+from .shown import Shown, listed
+
+TABLE = 16  # players up to which all states are measured
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Explanation:
-    """The sparsest interactions of one game. All numbers are in the units of v."""
+class Explanation(Shown):
+    """The sparsest interactions of one game, of all its states. All numbers are in the units of v."""
 
     names: tuple[str, ...]
     values: Float64[Tensor, "subsets"]  # v on all states; bit i of the index: player i is present
@@ -38,10 +42,6 @@ class Explanation:
     unsettled: float  # of Σ|I|, at most, may lie at a neighbouring order
     rounding: float  # how far v may be off
     settings: dict[str, object]  # zeta and tau as shares of |v(N) − v(∅)|, ties, tolerance, method
-
-    @property
-    def n(self) -> int:
-        return len(self.names)
 
     @property
     def swing(self) -> float:
@@ -58,60 +58,16 @@ class Explanation:
         """A(m) of the positive and of the negative interactions above τ, m = 1…n (Eq. 4)."""
         return by_order(self.i_and, self.i_or, self.tau)
 
-    def mean_order(self) -> float:
-        """Σ m A(m) / Σ A(m) over both signs, above τ; NaN where there is no interaction."""
-        strength = self.strength.sum(0)
-        total = float(strength.sum())
-        return float(strength @ torch.arange(1.0, self.n + 1).double()) / total if total else float("nan")
-
-    def frame(self, threshold: float | None = None) -> pd.DataFrame:
-        """The interactions with |I| above the threshold, τ unless given, the strongest first.
-
-        Columns: kind (AND, OR), players (a tuple of names), order, value. Raises ValueError for a threshold below 0.
-        """
-        threshold = self.tau if threshold is None else threshold
-        if not threshold >= 0:
-            raise ValueError(f"threshold = {threshold}: allowed is 0 or more")
+    def _above(self, threshold: float) -> pd.DataFrame:
         both = torch.stack([self.i_and, self.i_or])
         both[:, 0] = 0.0
         kind, subset = (both.abs() > threshold).nonzero(as_tuple=True)
-        value = both[kind, subset]
-        strongest = value.abs().argsort(descending=True, stable=True)
-        rows = [
-            (("AND", "OR")[k], self.players(s), s.bit_count(), float(x))
-            for k, s, x in zip(kind[strongest].tolist(), subset[strongest].tolist(), value[strongest], strict=True)
-        ]
-        return pd.DataFrame(rows, columns=["kind", "players", "order", "value"])
-
-    def top(self, count: int = 10) -> pd.DataFrame:
-        """The first rows of `frame`."""
-        return self.frame().head(count)
+        kinds = [("AND", "OR")[k] for k in kind.tolist()]
+        return listed(kinds, [self.players(s) for s in subset.tolist()], both[kind, subset])
 
     def players(self, subset: int) -> tuple[str, ...]:
         """The names of the players of a subset, by its index."""
         return tuple(name for k, name in enumerate(self.names) if subset >> k & 1)
-
-    def plot(self, count: int = 15) -> Figure:
-        """An upset plot of the strongest interactions: filled dots for AND, rings for OR, signed bars above."""
-        return upset.draw(self.top(count), self.names)
-
-    def on_image(self, image: np.ndarray | Tensor, regions: np.ndarray | Tensor, count: int = 6) -> Figure:
-        """The strongest interactions on the image, a panel each: their players' regions bright, all else dim.
-
-        image: (rows, columns), or with 1 or 3 channels before or after; regions: booleans (players, rows, columns), of
-        any resolution. Raises ValueError for other shapes.
-        """
-        places = np.asarray(torch.as_tensor(regions).cpu())
-        if places.ndim != 3 or len(places) != self.n:
-            raise ValueError(f"regions has shape {places.shape}: allowed is ({self.n}, rows, columns), a map a player")
-        return on_image.draw(self.top(count), self.names, np.asarray(torch.as_tensor(image).cpu()), places)
-
-    def on_sentence(self, sentence: str | tuple[str, str], count: int = 6) -> Figure:
-        """The strongest interactions on the sentence that `games.words` took, one below the other.
-
-        Raises ValueError where a player is no word of it.
-        """
-        return on_sentence.draw(self.top(count), self.names, sentence)
 
     def split(self, **options: object) -> Disentangled:
         """The strengths as decay and spindle (Eq. 9), by `disentangle` with its options, in units of v.
@@ -181,20 +137,21 @@ class Explanation:
         """What a reader has to know before believing the numbers, a sentence each."""
         return told.notes(self)
 
-    def __repr__(self) -> str:
-        return told.text(self)
+    @property
+    def summary(self) -> list[str]:
+        """What was asked, how far it is proven, and the strengths by order."""
+        return told.summary(self)
 
-    def _repr_html_(self) -> str:
-        return told.html(self)
 
-
-def load(path: Path | str) -> Explanation:
-    """What `Explanation.save` wrote. Raises FileNotFoundError, and ValueError for a file of another kind, one line."""
+def load(path: Path | str) -> Explanation | SampledExplanation:
+    """What `save` of an explanation wrote. Raises FileNotFoundError, and ValueError for a file of another kind."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path} is not there: Explanation.save and measure write such files")
     try:
         found = tables.read(path)
+        if "found" in found.attrs:
+            return SampledExplanation.of(found)
         numbers = {name: float(found[name]) for name in ("zeta", "tau", "gap", "unsettled", "rounding")}
         arrays = {name: torch.from_numpy(found[name].values) for name in ("values", "i_and", "i_or", "delta")}
         names, settings = tuple(found["player"].values.tolist()), json.loads(found.attrs["settings"])
@@ -212,14 +169,24 @@ def explain(
     ties: str = "low",
     tolerance: float | None = None,
     method: str = "auto",
-) -> Explanation:
+    masks: int | None = None,
+    max_order: int | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> Explanation | SampledExplanation:
     """The sparsest AND–OR interactions of a game (Eq. 12), certified.
 
     game: v of states, game(present) with booleans (states, players); see `games`.
     names: of the players; those of the game, or their numbers, unless given.
     zeta, tau: shares of |v(N) − v(∅)|: how far the logical model may be from v, and from where on an interaction counts
     as salient. (In `sparsest` ζ is in units of v.) The paper takes both from the mean over many samples.
-    ties, tolerance, method: as in `sparsest`.
+    ties, tolerance, method: as in `sparsest`, where all states are measured.
+
+    Up to 16 players all states are measured. Above, or where `masks` is given, that many of them are: drawn by the
+    seed, each player present with probability ½, besides the two with all and with none. The answer is then of the
+    sparsest model of these, over all subsets or, with `max_order`, up to an order, and says whether that is certified
+    and whether its strengths by order may be trusted (SampledExplanation). Unless given, the number of masks is chosen,
+    in at most two steps; what they take is estimated, and printed if `progress`.
 
     Where the range of v is no more than rounding leaves, there are no interactions to tell, which is said with a
     warning. Raises ValueError where the game is no function, for names that do not fit, and as `games.value_table` and
@@ -233,8 +200,16 @@ def explain(
         if not 0 <= share < float("inf"):
             raise ValueError(f"{field} = {share}: allowed is a finite share of |v(N) − v(∅)|, 0 or more")
     names = _names(game) if names is None else tuple(str(name) for name in names)
-    values, rounding = with_rounding(game, len(names) if names else None)
-    names = names or tuple(str(k) for k in range(len(values).bit_length() - 1))
+    n = count(game, len(names) if names else None)
+    names = names or tuple(str(k) for k in range(n))
+    if n > TABLE or masks is not None or max_order is not None:
+        asked = (("ties", ties, "low"), ("tolerance", tolerance, None), ("method", method, "auto"))
+        for field, value, only in asked:
+            if value != only:
+                raise ValueError(f"{field} = {value!r}: allowed is {only!r} where masks are drawn")
+        settings = {"zeta": float(zeta), "tau": float(tau), "masks": masks, "max_order": max_order, "seed": seed}
+        return explain_sampled(game, names, settings, progress)
+    values, rounding = with_rounding(game, n)
     swing = float((values[-1] - values[0]).abs())
     settings = {"zeta": float(zeta), "tau": float(tau), "ties": ties, "tolerance": tolerance, "method": method}
     flat = float(values.max() - values.min()) <= 2 * rounding

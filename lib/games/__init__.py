@@ -5,7 +5,7 @@ as they are; what is here makes one of a network, a sentence, a row of a table o
 """
 
 from .coalitions import table
-from .game import Game, value_table, with_rounding
+from .game import Game, count, on_masks, value_table, with_rounding
 from .layers import Background, at_layer, background
 from .outputs import Completion, Output, completion, label, logit, next_token
 from .places import patches, regions, tokens
@@ -20,9 +20,11 @@ __all__ = [
     "at_layer",
     "background",
     "completion",
+    "count",
     "label",
     "logit",
     "next_token",
+    "on_masks",
     "patches",
     "regions",
     "rows",

@@ -1,11 +1,11 @@
 """The noun: a game says what the output is while some players are present and the others are not."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from ..players.fitting import MOST
@@ -27,7 +27,8 @@ class Game:
     rounding: float = 0.0
 
     def __post_init__(self) -> None:
-        check_players(len(self.names))
+        if not self.names:
+            raise ValueError("players = 0: allowed are 1 or more")
 
     @property
     def n_players(self) -> int:  # shapiq's name for it
@@ -60,7 +61,7 @@ def states(n: int, start: int = 0, stop: int | None = None) -> np.ndarray:
 def count(game: Callable, players: int | None = None) -> int:
     """How many players a game has: as told, or as it says itself (n_players, as of shapiq).
 
-    Raises ValueError where neither says it, and where the two differ.
+    Raises ValueError where neither says it, where the two differ, and for less than one.
     """
     own = getattr(game, "n_players", None)
     if own is None and players is None:
@@ -68,7 +69,8 @@ def count(game: Callable, players: int | None = None) -> int:
     if own is not None and players is not None and own != players:
         raise ValueError(f"players = {players}: the game has {own}")
     n = int(players if own is None else own)
-    check_players(n)
+    if n < 1:
+        raise ValueError(f"players = {n}: allowed are 1 or more")
     return n
 
 
@@ -88,25 +90,37 @@ def with_rounding(game: Callable, players: int | None = None) -> tuple[Float64[T
     Where the game does not say so itself, by the type of what it returns; values that are all of single precision count
     as single precision.
     """
-    n, parts, single = count(game, players), [], True
-    for start in range(0, 2**n, PART):
-        asked = states(n, start, start + PART)
-        found = game(asked)
-        found = found.detach().cpu().numpy() if isinstance(found, Tensor) else np.asarray(found)
-        if found.shape != (len(asked),):
+    n = count(game, players)
+    check_players(n)
+    return _measured(game, (states(n, start, start + PART) for start in range(0, 2**n, PART)))
+
+
+def on_masks(game: Callable, masks: Bool[np.ndarray, "masks players"]) -> tuple[Float64[Tensor, " masks"], float]:
+    """v on chosen states, for any number of players, and how far it may be off, as `with_rounding` has it."""
+    return _measured(game, (masks[start : start + PART] for start in range(0, len(masks), PART)))
+
+
+def _measured(game: Callable, parts: Iterable[Bool[np.ndarray, "states players"]]) -> tuple[Tensor, float]:
+    found, single, bad, first = [], True, 0, None
+    for asked in parts:
+        values = game(asked)
+        values = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+        if values.shape != (len(asked),):
             raise ValueError(
-                f"the game returned shape {found.shape} for {len(asked)} states: allowed is ({len(asked)},)"
+                f"the game returned shape {values.shape} for {len(asked)} states: allowed is ({len(asked)},)"
             )
-        if found.dtype.kind not in "fiub":
-            raise ValueError(f"the game returned type {found.dtype}: allowed are real numbers")
-        parts.append(found.astype(np.float64))
+        if values.dtype.kind not in "fiub":
+            raise ValueError(f"the game returned type {values.dtype}: allowed are real numbers")
+        found.append(values.astype(np.float64))
+        wrong = ~np.isfinite(found[-1])
+        if wrong.any():
+            bad, first = bad + int(wrong.sum()), asked[wrong][0] if first is None else first
         with np.errstate(over="ignore", invalid="ignore"):
-            single &= bool((parts[-1] == parts[-1].astype(np.float32)).all())
-    values = np.concatenate(parts)
-    bad = np.flatnonzero(~np.isfinite(values))
-    if len(bad):
-        who = np.flatnonzero(states(n, int(bad[0]), int(bad[0]) + 1)[0]).tolist()
-        raise ValueError(f"v is NaN or infinite on {len(bad)} of {2**n} states, the first with players {who} present")
+            single &= bool((found[-1] == found[-1].astype(np.float32)).all())
+    values = np.concatenate(found)
+    if bad:
+        who = np.flatnonzero(first).tolist()
+        raise ValueError(f"v is NaN or infinite on {bad} of {len(values)} states, the first with players {who} present")
     unit = float(np.finfo(np.float32 if single else np.float64).eps)
     rounding = getattr(game, "rounding", 0.0) or CLOSE * unit * float(np.abs(values).max())
     return torch.from_numpy(values), float(rounding)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..memory import in_parts, part_size
 from ..players import STATES
-from ..players.fitting import fitting_baseline, fitting_regions
+from ..players.fitting import MOST, fitting_baseline, fitting_regions
 from .coalitions import named
 from .game import CLOSE, Game
 from .outputs import Completion, Output, check_model, completion_odds, scale, values_of
@@ -186,7 +186,7 @@ def _places(regions: object, features: Tensor, axes: Sequence[int] | None) -> Bo
                 f"regions are over {positions}, the features are {shape}: allowed are regions over their last axes or, "
                 "of (tokens, width), over the tokens; axes=(…) names others"
             )
-        return fitting_regions(regions, features)
+        return _fitting(regions, features)
     placed = [axis % len(shape) if -len(shape) <= axis < len(shape) else None for axis in axes]
     if None in placed or len(set(placed)) < len(placed) or tuple(shape[axis] for axis in placed) != positions:
         raise ValueError(f"axes = {tuple(axes)}: regions are over {positions}, the features are {shape}: "
@@ -194,7 +194,15 @@ def _places(regions: object, features: Tensor, axes: Sequence[int] | None) -> Bo
     order = sorted(range(len(placed)), key=placed.__getitem__)
     sizes = [shape[axis] if axis in placed else 1 for axis in range(len(shape))]
     full = regions.permute(0, *(1 + axis for axis in order)).reshape(len(regions), *sizes)
-    return fitting_regions(full.expand(len(regions), *shape), features)
+    return _fitting(full.expand(len(regions), *shape), features)
+
+
+def _fitting(regions: Tensor, features: Tensor) -> Bool[Tensor, "players *positions"]:
+    """`fitting_regions` of any number of players: its limit is that of tables over all states."""
+    fitting = torch.cat([fitting_regions(part, features) for part in regions.split(MOST)])
+    if int(fitting.sum(0).max()) > 1:
+        raise ValueError("regions overlap: a position belongs to one player at most")
+    return fitting
 
 
 def _baselines(model: nn.Module, tap: Tap | None, baseline: object, features: Tensor) -> list[Tensor]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from ..explain import Explanation, explain, load
+from ..explain import Explanation, SampledExplanation, explain, load
 from . import workers as many
 
 THERE = "there"
@@ -91,7 +91,7 @@ def _one(name: str, game: Callable, folder: Path, options: dict) -> str | None:
         return THERE
     partial = folder / f"{name}.{socket.gethostname()}-{os.getpid()}.part"  # another may be at the same sample
     try:
-        explain(_made(game), **options).save(partial)
+        explain(_made(game), progress=False, **options).save(partial)
         os.replace(partial, folder / f"{name}.nc")
     except ValueError as error:
         if "NaN or infinite" in str(error):
@@ -108,7 +108,7 @@ def estimate(seconds: float, samples: int, at_once: int = 1) -> str:
     return f"the first sample took {seconds:.2g} s; the other {samples} take{beside} about {told} if they are like it"
 
 
-def explanations(folder: Path | str) -> dict[str, Explanation]:
+def explanations(folder: Path | str) -> dict[str, Explanation | SampledExplanation]:
     """All explanations of a folder by the samples' names, in the order of the names. Raises ValueError for none."""
     found = {path.stem: load(path) for path in sorted(Path(folder).glob("*.nc"))}
     if not found:

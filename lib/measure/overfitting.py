@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ..disentangle import disentangle
+from ..explain import SampledExplanation
 from ..resampling import central, interval
 from ..strengths import merge_singletons
 from .folder import explanations
@@ -54,10 +55,13 @@ def overfitting(folder: Path | str, resamples: int = 200, seed: int = 0, **optio
     by either. `options` are those of `disentangle`. Warns where a parameter of the split is at an end of its range, so
     that the range decided it.
 
-    Raises ValueError for a folder without explanations or with different numbers of players or settings, and where no
-    sample has an interaction.
+    Raises ValueError for a folder without explanations, with explanations of drawn masks, or with different numbers of
+    players or settings, and where no sample has an interaction.
     """
     found = {name: one for name, one in explanations(folder).items() if not one.constant and one.swing > 0}
+    drawn = [name for name, one in found.items() if isinstance(one, SampledExplanation)]
+    if drawn:
+        raise ValueError(f"{folder} has {drawn[0]}, of masks that were drawn: allowed are explanations of all states")
     sizes = sorted({one.n for one in found.values()})
     told = {json.dumps(one.settings, sort_keys=True) for one in found.values()}
     if len(sizes) > 1 or len(told) > 1:

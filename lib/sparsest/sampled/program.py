@@ -19,7 +19,6 @@ The vertices are found by HiGHS, whose primal simplex method goes on from the la
 
 from dataclasses import dataclass
 
-import highspy
 import numpy as np
 from jaxtyping import Float64, Int32
 from numpy import ndarray as Array
@@ -101,6 +100,8 @@ class _Restricted:
 
     def __init__(self, measured: Measured, tie_break: float):
         self.measured, self.tie_break = measured, tie_break
+        import highspy  # here, for it takes a while, and most of those who import the solver never call this
+
         count, n = measured.masks.shape
         self.columns, self.sizes, self.slack_cost = none(n), [], SLACK
         self.highs = highspy.Highs()
@@ -144,9 +145,9 @@ class _Restricted:
         """To the optimum of these columns: theta, y, slack (the sum used) and cost (Σ w|θ|, without slack)."""
         self.highs.run()
         self.highs.setOptionValue("simplex_strategy", PRIMAL)
-        status = self.highs.getModelStatus()
-        if status != highspy.HighsModelStatus.kOptimal:
-            raise RuntimeError(f"HiGHS ended with {self.highs.modelStatusToString(status)}")
+        ended = self.highs.modelStatusToString(self.highs.getModelStatus())
+        if ended != "Optimal":
+            raise RuntimeError(f"HiGHS ended with {ended}")
         found = self.highs.getSolution()
         values, count = np.array(found.col_value), len(self.measured.g)
         slack, pairs = values[1 : 2 * count + 1], values[2 * count + 1 :]

@@ -15,10 +15,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float64
 from numpy import ndarray as Array
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import lasso_path
 
 from .columns import Columns, first, new, none
+from .glance import glance
 from .measured import Measured
 from .pricing import price
 
@@ -114,15 +113,23 @@ class _Path:
 
     def search(self, cap: int, level: float) -> int:
         """Adds what is worth more than `level` at the residual; how many interactions that were."""
-        found = price(self.fit.masks, self.residual() / level, self.tie_break, cap, 1.0, A_ROUND, LIMIT)
-        self.nodes += found.nodes
-        fresh = new(found.columns, self.known)
+        at = self.fit.masks, self.residual() / level, self.tie_break, cap, 1.0, A_ROUND
+        if cap <= CAPS[-1]:
+            priced = price(*at, LIMIT)
+            found, nodes = priced.columns, priced.nodes
+        else:
+            found, nodes = glance(*at)
+        self.nodes += nodes
+        fresh = new(found, self.known)
         if len(fresh):
             self.add(fresh)
         return len(fresh)
 
     def solve(self, level: float) -> None:
         """θ of these columns at λ = level, from where it is."""
+        from sklearn.exceptions import ConvergenceWarning  # here, as HiGHS in program.py
+        from sklearn.linear_model import lasso_path
+
         count = len(self.fit.g)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # what is left, the exact solutions do
