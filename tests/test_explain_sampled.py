@@ -44,7 +44,7 @@ def test_a_planted_game_comes_back_with_its_proof(explanation):
 def test_the_text_says_what_is_proven_and_what_can_be_trusted(explanation):
     text = repr(explanation)
     assert "20 players, 300 masks, v(N) − v(∅) = +1.3" in text and "certified over all subsets: objective" in text
-    assert "A(m) may be trusted (no cap, R² ≥ 0.995): A(1)+A(2) = 2.7" in text and len(text.splitlines()) <= 14
+    assert "A(m) may be trusted (no cap, R² ≥ 0.998): A(1)+A(2) = 2.7" in text and len(text.splitlines()) <= 14
     assert "word 5 ∨ word 6 ∨ word 7" in text and "may be trusted" in explanation._repr_html_()
     found = explanation.found
     for change, said in (

@@ -11,8 +11,9 @@ from numpy import ndarray as Array
 
 from .. import games
 from ..sparsest import Sampled, sparsest_sampled
+from ..sparsest.sampled import TRUSTED
 from . import told
-from .sampled import TIE_BREAK, TRUSTED, SampledExplanation
+from .sampled import TIE_BREAK, SampledExplanation
 
 FEWEST, A_PLAYER = 1000, 20  # masks at first: so many, and at least so many a player
 MATTER, EACH = 0.99, 2.0  # masks for each of the interactions that hold this share of the strength

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from .. import tables
 from ..sparsest import Sampled
+from ..sparsest.sampled import TRUSTED
 from . import told
 from .shown import Shown, listed
 
 AGREE = 0.05  # how far the shapes of A(m) under two caps may be apart
 TIE_BREAK = 1e-4  # w = 1 + TIE_BREAK·|S|, as for all states: ties go to low orders
-TRUSTED = 0.995  # R² on held-out masks from which A(m) may be believed
 ARRAYS = ("members", "is_or", "strengths")
 
 

@@ -4,6 +4,8 @@ from html import escape
 
 import torch
 
+from ..sparsest.sampled import TRUSTED
+
 SHOWN = 5  # interactions in the text
 IN_NOTEBOOKS = 10
 FLAT = 0.1  # |v(N) − v(∅)| as a share of the range of v, below which it is said that ζ and τ hang on little
@@ -110,7 +112,7 @@ def summary_of_masks(explanation) -> list[str]:
         )
     else:
         agree = "no cap" if cap is None else f"cap {cap} and the next agree to {plain(explanation.apart)}"
-        lines.append(f"A(m) may be trusted ({agree}, R² ≥ 0.995): {by_orders(explanation.strength)}")
+        lines.append(f"A(m) may be trusted ({agree}, R² ≥ {TRUSTED}): {by_orders(explanation.strength)}")
     return lines
 
 
