@@ -125,6 +125,11 @@ from andor_interactions.explain import explain
 from andor_interactions.sparsest import sparsest
 from andor_interactions.disentangle import disentangle
 print(explain(games.table(np.arange(8.0))))
+for values in (np.zeros(8), [0.0, 1.0]):
+    try:
+        sparsest(values, 0.1)
+    except ValueError as error:
+        print(error)
 try:
     measure.measure({"a": games.table(np.arange(8.0))}, "folder", workers=2)
 except ImportError as error:
@@ -132,6 +137,7 @@ except ImportError as error:
 """
 
 
+@pytest.mark.case("B5")
 def test_the_package_does_without_its_extras(wheel, tmp_path):
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     needed = {re.split(r"[\[<>=]", name)[0] for part in ("text", "play", "many", "companion") for name in extras[part]}
@@ -141,6 +147,8 @@ def test_the_package_does_without_its_extras(wheel, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Explanation: 3 players" in done.stdout
+    for given in ("numpy.ndarray", "builtins.list"):  # asked here, where no types are checked on the way
+        assert f"type of values is {given}; allowed: torch.Tensor, by torch.as_tensor(values).double()" in done.stdout
     assert "needs the package distributed; pip install 'andor-interactions[many]' brings it" in done.stdout
 
 

@@ -32,7 +32,8 @@ def sparsest(
 ) -> Sparsest:
     """Minimise Σ_{S≠∅} w_S (|I_AND(S)| + |I_OR(S)|) over all interactions with |v - h| ≤ zeta.
 
-    values: v on all subsets, in units of the output (log-odds); the device it is on is the one used.
+    values: v on all subsets, in units of the output (log-odds); bit i of a subset's index says that player i is present
+    (`games.table` takes other orders). The device it is on is the one used.
     zeta: how far h may be from v, one number or one a table, in the same units; 0 asks for an exact fit.
     tolerance: the relative gap (objective - lower_bound)/objective at which a table is done; unless given
     tie_break/1000 up to 12 players, which settles the strengths of all orders, and 1e-4 above.

@@ -88,6 +88,8 @@ class Scaled:
 
 def check(values: Tensor, zeta: Tensor | float | int) -> tuple[Tensor, Tensor]:
     """The tables and their zeta with one batch axis. Raises ValueError where they are not what they should be."""
+    given = f"{type(values).__module__.partition('.')[0]}.{type(values).__name__}"
+    require(isinstance(values, Tensor), "type of values", given, "torch.Tensor, by torch.as_tensor(values).double()")
     n = subsets.player_count(values)
     require(values.dtype == torch.float64, "dtype of values", values.dtype, "torch.float64")
     bad = (~torch.isfinite(values)).nonzero().tolist()
