@@ -8,9 +8,17 @@ typechecker = beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True)
 install_import_hook("lib", f"{__name__}.typechecker")
 
 
+LONGEST = ("notebooks", "measure", "kernel", "training", "house", "choices", "disentangle", "sparsest", "book")
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest deselects
 def pytest_collection_modifyitems(items):
-    """`pytest -k C12` selects the tests of that case (cases.yaml); -k takes parts of words, so A1 takes A10 too."""
+    """`pytest -k C12` selects the tests of that case (cases.yaml); -k takes parts of words, so A1 takes A10 too.
+
+    The files that take longest begin first: with a core for each of them, none is left for the end.
+    """
+    place = {f"test_{name}": k for k, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
     for item in items:
         for marker in item.iter_markers("case"):
             item.extra_keyword_matches.update(marker.args)

@@ -141,7 +141,7 @@ def test_known_cases():
 
 @pytest.fixture(scope="module")
 def rows():
-    return power(draws=40, resamples=100)
+    return power(draws=20, resamples=60)
 
 
 def test_the_truth_is_inside_and_no_spindle_raises_no_alarm(rows):

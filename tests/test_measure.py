@@ -119,7 +119,7 @@ def test_a_killed_process_leaves_whole_files_and_two_together_write_the_bytes_of
         return subprocess.Popen(command, env=environment)
 
     alone, together = tmp_path / "alone", tmp_path / "together"
-    killed, other = start(0.4, 1), start(0.2, -1)
+    killed, other = start(0.1, 1), start(0.05, -1)
     deadline = time.monotonic() + 200
     while not (together / "0.nc").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
