@@ -62,7 +62,8 @@ def chapter(notebook: NotebookNode, stem: str, name: str | None, path: Path, cap
             file = DRAWN.search(cell.source)
             caption, alt = captions.of(file and file[1], stem, heading, place)
             place += 1
-            known = {"name": file[1]} if file else {}  # its id, for mentions of the figure
+            numbered = file and re.match(r"figure-\d", file[1])  # others have one name in two chapters
+            known = {"name": file[1]} if numbered else {}  # its id, for mentions of the figure
             cell.metadata["mystnb"] = {"image": {"alt": alt}, "figure": {"caption": caption, **known}}
             cells.append(nbformat.v4.new_markdown_cell(provenance.note(name, provenance.stage_of(stem), path)))
     return nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
