@@ -33,7 +33,8 @@ def make_values(samples=SAMPLES, n=N, seed=0):
 def make_experiment(folder, players):
     """A folder of results as the pipeline makes it, with what the book reads."""
     sample = np.arange(SAMPLES)
-    coords = {"timepoint": list("ABCD"), "sample": sample, "label": ("sample", sample % 3), **players}
+    coords = {"timepoint": list("ABCD"), "sample": sample, "label": ("sample", sample % 2), **players}
+    coords["guess"] = ("timepoint", "sample"), np.stack([(sample + k) % 2 for k in range(4)])
     measured = xr.Dataset({"values": (("timepoint", "sample", "subset"), make_values().numpy())}, coords=coords)
     tables.write(measured, folder / "values.nc")
     timepoints = {name: {"epoch": k, "train_loss": 1.0 / (k + 1), "alpha": 0.9} for k, name in enumerate("ABCD")}

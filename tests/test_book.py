@@ -15,11 +15,13 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from docutils import nodes
+from docutils.core import publish_doctree
 from py_mini_racer import MiniRacer
 from small_book import IMAGES, SAMPLES, WORDS, N, make_values
 from sphinx.errors import ExtensionError
 
-from book.builder import front, matrix, pages, provenance, site, typeset
+from book.builder import cite, downloads, front, glossary, links, matrix, pages, provenance, site, typeset
 from lib import claims, disentangle, play, strengths, subsets, tables, theory
 from lib.experiments import ROOT
 
@@ -70,6 +72,8 @@ def test_every_link_leads_somewhere_and_nothing_is_loaded_from_another_host(smal
             assert not parts.scheme and not parts.netloc, f"{path.name} loads {target}"
             file = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             assert file.is_file(), f"{path.name}: {target}"
+            if file.name == "play.html" and "=" in parts.fragment:
+                continue  # a state of the page, read by its script
             if parts.fragment and file in parsed:
                 assert unquote(parts.fragment) in parsed[file].anchors, f"{path.name}: {target}"
     for sheet in small_book.rglob("*.css"):
@@ -96,6 +100,60 @@ def test_mentions_of_equations_lead_to_them_and_choices_are_marked(small_book):
     assert "(Eq. 9)</mtext>" not in html and 'id="eq-9"' in html  # a number in the margin, not in words
 
 
+def test_an_equation_leads_back_to_the_chapters_that_use_it(small_book):
+    html = (small_book / "paper.html").read_text(encoding="utf-8")
+    below = html[html.index('id="eq-8"') : html.index('id="eq-9"')]
+    assert re.search(r'<p class="used-in">Used in .*href="chapters/5_disentangle.html"', below)
+
+
+def test_figures_and_notebooks_that_are_named_are_linked(small_book, parsed):
+    page = (small_book / "experiments" / f"{IMAGES}.html").read_text(encoding="utf-8")
+    assert re.search(r'<figure[^>]* id="figure-2"', page)
+    chapter = (small_book / "chapters" / "4_decompose.html").read_text(encoding="utf-8")
+    assert re.search(r'<a class="notebook-link[^"]*" href="5_disentangle.html"><code', chapter)
+    assert 'class="notebook-link' not in (small_book / "choices.html").read_text(encoding="utf-8")  # of no chapter here
+
+
+@pytest.mark.parametrize(
+    "words, expected",
+    [("Figure 4", ["Figure 4→figure-4a"]), ("Figs. 2 to 5", ["Figs. 2→figure-2", "5→figure-5"]), ("Figure 9", []),
+     ("Figure 4b", ["Figure 4b→figure-4b"]), ("Configure 2", [])],
+)  # fmt: skip
+def test_a_mention_of_figures_links_those_that_are_there(words, expected):
+    names = {"figure-2", "figure-4a", "figure-4b", "figure-5"}
+    document = publish_doctree(words)
+    links._link(document, links._FIGURE, lambda number: links.called(number, names), "figure-link")
+    found = [f"{node.astext()}→{node['refuri']}" for node in document.findall(nodes.reference)]
+    assert found == expected and document.astext() == words
+
+
+def test_chapters_are_numbered_and_lead_to_play(small_book):
+    html = (small_book / "chapters" / "5_disentangle.html").read_text(encoding="utf-8")
+    assert f'href="../play.html#experiment={IMAGES}&amp;timepoint=D&amp;part=disentangle"' in html
+    assert ">5 · Disentangle" in html
+    for title, number, expected in (("# 7 · The claims", "7", "# 7 · The claims"), ("# Why?", "4a", "# 4a · Why?")):
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(f"{title}\n\n# 1 · not this")])
+        pages.number(notebook, number)
+        assert notebook.cells[0].source == f"{expected}\n\n# 1 · not this"
+
+
+def test_a_word_is_explained_once_in_a_chapter_where_it_is_first_used(small_book):
+    html = (small_book / "chapters" / "5_disentangle.html").read_text(encoding="utf-8")
+    explained = re.findall(r'<button type="button"(?: aria-label="[^"]+")? aria-describedby="(term-\d+)">', html)
+    assert len(explained) == len(set(explained)) >= 3
+    for identity in explained:
+        assert f'role="tooltip" id="{identity}">' in html
+    assert "aria-describedby" not in (small_book / "faults.html").read_text(encoding="utf-8")
+
+
+def test_every_word_of_the_glossary_is_used_and_matches_what_it_is_of():
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "notebooks").glob("*.ipynb"))
+    for term in glossary.terms():
+        assert re.search(term["text"], text) or f"${term.get('formula')}$" in text, term["text"]
+    (unit,) = (term["text"] for term in glossary.terms() if term.get("formula") == "Z")
+    assert re.search(unit, "in units of Z.") and not re.search(unit, "Zhang, A_Z, ZIP")
+
+
 def test_figures_have_captions_texts_and_their_origin(small_book, parsed):
     for name in ("chapters/5_disentangle.html", f"experiments/{IMAGES}.html"):
         html = (small_book / name).read_text(encoding="utf-8")
@@ -109,8 +167,13 @@ def test_figures_have_captions_texts_and_their_origin(small_book, parsed):
 
 def test_every_figure_that_ships_has_a_caption():
     captions = pages.Captions(site.yaml.safe_load((site.BOOK / "figures.yaml").read_text(encoding="utf-8")))
-    for path in sorted((ROOT / "results").glob("*/notebooks/*.ipynb")):
-        pages.chapter(nbformat.read(path, as_version=4), path.stem, path.parts[-3], path, captions)
+    named = []
+    for path in [ROOT / "results" / "claims.ipynb", *sorted((ROOT / "results").glob("*/notebooks/*.ipynb"))]:
+        chapter = pages.chapter(nbformat.read(path, as_version=4), path.stem, path.parts[-3], path, captions)
+        if path.parts[-3] in (IMAGES, ROOT.name):  # the chapters of one book
+            figures = [cell.metadata.get("mystnb", {}).get("figure", {}) for cell in chapter.cells]
+            named += [figure["name"] for figure in figures if "name" in figure]
+    assert len(named) == len(set(named)) >= 9 and "figure-4a" in named and "figure-9" in named
     for path in (ROOT / "results").rglob("figure-*.png"):
         captions.of(path.stem)
     assert captions.missing == []
@@ -196,6 +259,29 @@ def test_a_figure_is_traced_to_its_stage_and_all_parameters_behind_it():
     assert "network = vgg4" in used and "zeta = 0.02" in used and "bootstrap = 200" in used
 
 
+def test_a_page_offers_its_notebook_and_its_tables(small_book, small_results, tmp_path):
+    chapter = (small_book / "chapters" / "5_disentangle.html").read_text(encoding="utf-8")
+    assert '<a href="../_static/downloads/notebooks/5_disentangle.ipynb" download>' in chapter
+    taken = small_book / "_static" / "downloads" / "notebooks" / "5_disentangle.ipynb"
+    assert taken.read_bytes() == (small_results / IMAGES / "notebooks" / "5_disentangle.ipynb").read_bytes()
+    for name in ("curves.csv", "figure-1.svg", "other.nc"):
+        (tmp_path / name).write_text("a")
+    offered = downloads.offer(downloads.of_experiment(tmp_path), tmp_path / "static", "one")
+    assert re.findall(r'href="([^"]+)"', offered) == [
+        "../_static/downloads/one/curves.csv", "../_static/downloads/one/figure-1.svg"
+    ]  # fmt: skip
+    assert (tmp_path / "static" / "downloads" / "one" / "curves.csv").read_text() == "a"
+
+
+def test_the_book_says_how_to_cite_it_and_its_version(small_book, tmp_path):
+    html = (small_book / "cite.html").read_text(encoding="utf-8")
+    assert "2502.10162" in html and f"version <strong>{cite.citation()['version']}</strong>" in html
+    assert "- **v1** (2026-01-02): first" in cite.page(cite.citation(), [("v1", "2026-01-02", "first")])
+    (tmp_path / "CITATION.cff").write_text("title: a\nversion: 1\n")
+    with pytest.raises(ValueError, match="CITATION.cff has no license"):
+        cite.citation(tmp_path / "CITATION.cff")
+
+
 # The browser's arithmetic, run here by the engine that typesets the equations.
 
 
@@ -271,6 +357,14 @@ def test_tables_survive_their_way_into_the_page(small_book, small_results):
     assert shown["samples"][0]["patches"] == tables.read(small_results / IMAGES / "values.nc").patch.values[0].tolist()
 
 
+def test_samples_say_their_class_and_what_the_network_took_them_for(small_book):
+    for experiment, names in ((IMAGES, ["0", "1"]), (WORDS, ["negative", "positive"])):
+        text = (small_book / "_static" / "tables" / f"{experiment}.js").read_text(encoding="utf-8")
+        shown = json.loads(text.partition(" = ")[2].rstrip(";\n"))["players"]["samples"]
+        assert [sample["truth"] for sample in shown[:2]] == names
+        assert shown[1]["guesses"] == [names[(1 + k) % 2] for k in range(4)]
+
+
 def test_fields_that_do_not_fit_are_refused_by_name():
     values = make_values(samples=1, n=3)[0]
     pair = (values, values * 0)
@@ -278,6 +372,8 @@ def test_fields_that_do_not_fit_are_refused_by_name():
         play.players_fields({"A": values}, {"A": pair}, [play.Sample("one", words=["a", "b"])])
     with pytest.raises(ValueError, match="reference is 'E'; allowed: A"):
         play.disentangle_fields({"A": pair}, {"A": 0.0}, reference="E")
+    with pytest.raises(ValueError, match="before is 'E'; allowed: A"):
+        play.disentangle_fields({"A": pair}, {"A": 0.0}, before="E")
     with pytest.raises(ValueError, match=r"conditions is \['B'\]; allowed: those of values, A"):
         play.players_fields({"A": values}, {"B": pair}, [])
 

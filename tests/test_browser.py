@@ -12,7 +12,9 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
+import axe_playwright_python
 import pytest
 import torch
 from small_book import IMAGES, WORDS, N
@@ -88,6 +90,22 @@ def test_every_page_is_whole_without_a_network(browser, small_book, size, scheme
     context.close()
 
 
+@pytest.mark.parametrize("size, scheme", [(WIDE, "light"), (NARROW, "dark")], ids=["wide-light", "narrow-dark"])
+def test_axe_finds_nothing_serious_on_any_page(browser, small_book, size, scheme):
+    axe = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
+    context, found = browser.new_context(viewport=size, color_scheme=scheme, offline=True), []
+    for path in every_page(small_book):
+        page = Watched(context).open(path.as_uri())
+        page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
+        page.evaluate(axe)
+        for rule in page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]:
+            if rule["impact"] in ("serious", "critical"):
+                found += [f"{path.name}: {rule['id']}: {node['html'][:200]}" for node in rule["nodes"][:2]]
+        page.close()
+    context.close()
+    assert found == []
+
+
 @pytest.fixture
 def page(browser, small_book):
     context = browser.new_context(viewport=WIDE, offline=True)
@@ -101,6 +119,11 @@ def number(view, name):
     return float(view.locator(f"[data-number={name}]").get_attribute("data-value"))
 
 
+def reading(view, field):
+    """The number beside a slider."""
+    return float(view.locator(f"[data-shows={field}]").text_content().replace("\N{MINUS SIGN}", "-"))
+
+
 def pairs_of(small_results, name, timepoint):
     """The tables that lib/ finds for itself, and τ."""
     setting, values = experiments.load(name), tables.read(small_results / name / "values.nc")["values"]
@@ -112,7 +135,7 @@ def pairs_of(small_results, name, timepoint):
 def test_disentangling_by_hand_gives_the_numbers_of_lib(page, small_results):
     view = page.locator(".disentangle")
     for timepoint in "DA":
-        view.locator("select").select_option(label=timepoint)
+        page.locator(".play-menu select").nth(1).select_option(label=timepoint)
         _, i_and, i_or, tau, setting = pairs_of(small_results, IMAGES, timepoint)
         z = strengths.normaliser(i_and, i_or, tau)
         strength, pair = strengths.by_order(i_and, i_or, tau) / z, (i_and / z, i_or / z)
@@ -129,7 +152,7 @@ def test_disentangling_by_hand_gives_the_numbers_of_lib(page, small_results):
         slider.evaluate(f"slider => {{ slider.value = {place}; slider.dispatchEvent(new Event('input')); }}")
         moved[field] = float(view.locator(f"[data-shows={field}]").text_content())
     assert view.locator("svg").first.inner_html() != before
-    alpha, delta = 0.3 + 1.7 * 0.4321, 1e-3 * 10000**0.5
+    alpha, delta = 0.3 + 1.7 * 0.4321, 1e-5 * 1e6**0.5
     assert (moved["alpha"], moved["delta"]) == pytest.approx((alpha, delta), rel=1e-3)  # as shown, four digits
     view.locator("button[data-action=pair]").click()
     unit = theory.decay(*pair, delta, 1.0).mean(0)
@@ -144,13 +167,11 @@ def test_disentangling_by_hand_gives_the_numbers_of_lib(page, small_results):
 
 @pytest.mark.parametrize("name", [IMAGES, WORDS])
 def test_switching_players_off_gives_the_numbers_of_lib(page, small_results, name):
-    place = page.locator(".play-here[data-view=players]")
-    place.locator("select").first.select_option(label=name)
+    page.locator(".play-menu select").first.select_option(label=name)
     page.wait_for_selector(f".play-here[data-view=players][data-ready={name}]")
-    view = place.locator(".players")
-    sample, timepoint = view.locator("select").all()
-    sample.select_option(index=1)
-    timepoint.select_option(label="C")
+    view = page.locator(".play-here[data-view=players] .players")
+    view.locator("select").select_option(index=1)
+    page.locator(".play-menu select").nth(1).select_option(label="C")
     v, i_and, i_or, _, _ = pairs_of(small_results, name, "C")
     h = subsets.logical_model(i_and, i_or, v[:, 0])
     present = 2**N - 1
@@ -173,6 +194,67 @@ def test_switching_players_off_gives_the_numbers_of_lib(page, small_results, nam
     assert shown == pytest.approx(strongest.tolist(), rel=1e-6)
 
 
+def test_a_slider_moves_by_visible_steps_and_says_its_value_and_no_line_moves_the_axis(page):
+    view = page.locator(".disentangle")
+    ticks = "svg => [...svg.querySelectorAll('.tick')].map(tick => tick.textContent)"
+    before = view.locator("svg").first.evaluate(ticks)
+    slider = view.locator("input[data-field=delta]")
+    mark = view.locator(".play-mark").get_attribute("style")
+    assert float(mark.removeprefix("--at: ")) == pytest.approx(2 / 6)  # 1e-3 between 1e-5 and 10
+    slider.press("Home")
+    assert reading(view, "delta") == pytest.approx(1e-5)
+    slider.press("ArrowRight")
+    assert reading(view, "delta") == pytest.approx(1e-5 * 10**0.06, rel=1e-3)
+    assert slider.get_attribute("aria-valuetext") == f"δ = {view.locator('[data-shows=delta]').text_content()}"
+    view.locator("input[data-field=gamma]").press("End")  # a decay far above the bars
+    assert view.locator("svg").first.evaluate(ticks) == before
+    assert "B → D" in view.locator(".play-task").text_content() and view.locator(".bar.before").count() == 2 * N
+
+
+def test_the_address_holds_what_is_shown_and_brings_it_back(page, small_book):
+    page.locator(".play-menu select").first.select_option(label=WORDS)
+    page.wait_for_selector(f".play-here[data-view=players][data-ready={WORDS}]")
+    page.locator(".play-menu select").nth(1).select_option(label="B")
+    page.locator(".players select").select_option(index=2)
+    page.locator(".players [data-player='3']").click()
+    page.locator("input[data-field=delta]").press("Home")
+    page.wait_for_function("location.hash.includes('delta') && location.hash.includes('off')")
+    address, v = page.url, page.locator(".players [data-number=v]").text_content()
+    assert all(part in address for part in (f"experiment={WORDS}", "timepoint=B", "sample=3", "off=4"))
+    page.goto("about:blank")
+    page.goto(address)
+    page.wait_for_selector(f".play-here[data-view=players][data-ready={WORDS}]")
+    assert page.locator(".players [data-number=v]").text_content() == v
+    assert reading(page, "delta") == pytest.approx(1e-5)
+    page.evaluate(f"location.hash = 'experiment={IMAGES}&timepoint=nonsense&sample=99&off=0.77&alpha=x'")
+    page.wait_for_selector(f".play-here[data-view=players][data-ready={IMAGES}]")
+    assert page.locator(".play-menu select").nth(1).input_value() == "3"  # what is not there is not gone to
+
+
+def test_interactions_are_shown_one_at_a_time(page):
+    view, sizes = page.locator(".players"), []
+    for button in ("next", "next", "previous"):
+        view.locator(f"[data-action={button}]").click()
+        assert view.locator(".play-image .effect").count() == 1
+        sizes.append(abs(float(view.locator("li.chosen").get_attribute("data-value"))))
+    assert sizes[0] == sizes[2] > sizes[1]
+    view.locator("[data-action=together]").click()
+    assert view.locator(".play-image .effect").count() == 5 and view.locator("li.chosen").count() == 0
+
+
+def test_on_a_phone_v_and_h_stand_in_sight_above_the_image(browser, small_book):
+    watched = Watched(browser.new_context(viewport=NARROW, offline=True))
+    page = watched.open((small_book / "play.html").as_uri() + "#part=players")
+    tops = [
+        page.locator(f".players {what}").bounding_box()
+        for what in ("[data-number=v]", "[data-number=h]", ".play-image")
+    ]
+    menu = page.locator(".play-menu").bounding_box()
+    assert menu["y"] + menu["height"] <= tops[0]["y"] < tops[2]["y"] and tops[1]["y"] < tops[2]["y"]
+    assert tops[2]["y"] + tops[2]["height"] <= NARROW["height"]
+    assert watched.troubles == []
+
+
 def test_players_can_be_switched_by_keyboard(page):
     view = page.locator(".players")
     view.locator("[data-player='2']").press("Enter")
@@ -181,20 +263,47 @@ def test_players_can_be_switched_by_keyboard(page):
     assert view.locator("[data-player='2']").get_attribute("aria-checked") == "true"
 
 
+def test_a_word_is_explained_on_focus(browser, small_book):
+    page = Watched(browser.new_context(viewport=NARROW, offline=True)).open(
+        (small_book / "chapters" / "5_disentangle.html").as_uri()
+    )
+    term = page.locator(".term").first
+    assert not term.locator(".term-says").is_visible()
+    term.locator("button").focus()
+    assert term.locator(".term-says").is_visible()
+    box = term.locator(".term-says").bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= NARROW["width"]
+
+
 def test_search_finds_from_a_disk(browser, small_book):
     watched = Watched(browser.new_context(offline=True))
     page = watched.open((small_book / "search.html").as_uri() + "?q=spindle")
     page.wait_for_selector("#search-results li a")
     hrefs = page.locator("#search-results li a").evaluate_all("links => links.map(link => link.href)")
     assert any("5_disentangle" in href for href in hrefs)
+    page.wait_for_selector("#search-results .excerpt mark")
+    assert set(
+        page.locator(".excerpt mark").evaluate_all("marks => marks.map(mark => mark.textContent.toLowerCase())")
+    ) == {"spindle"}
     assert watched.troubles == []
 
 
-def test_a_page_prints(browser, small_book, tmp_path):
-    page = Watched(browser.new_context(offline=True)).open((small_book / "paper.html").as_uri())
-    page.pdf(path=tmp_path / "paper.pdf", format="A4")
-    pages = len(re.findall(rb"/Type\s*/Page\b", (tmp_path / "paper.pdf").read_bytes()))
-    assert 2 <= pages <= 12
+@pytest.mark.parametrize("name", ["paper", "chapters/5_disentangle", f"experiments/{IMAGES}"])
+def test_a_page_prints_on_a4_without_half_empty_pages(browser, small_book, tmp_path, name):
+    page = Watched(browser.new_context(offline=True, viewport={"width": 718, "height": 1047})).open(  # A4 less 1 cm
+        (small_book / f"{name}.html").as_uri()
+    )
+    page.emulate_media(media="print")
+    heights = page.evaluate(
+        """() => [...document.querySelectorAll("article *")]
+            .filter(one => getComputedStyle(one).breakInside === "avoid")
+            .map(one => [one.className.baseVal ?? one.className, one.getBoundingClientRect().height])"""
+    )
+    assert heights and all(height <= 1047 / 2 for _, height in heights), max(heights, key=lambda row: row[1])
+    page.pdf(path=tmp_path / "page.pdf", format="A4", margin=dict.fromkeys(("top", "bottom", "left", "right"), "1cm"))
+    pages = len(re.findall(rb"/Type\s*/Page\b", (tmp_path / "page.pdf").read_bytes()))
+    full = page.evaluate("document.querySelector('article').getBoundingClientRect().height") / 1047
+    assert full <= pages <= 1.5 * full + 1  # pages that were left half empty would be twice as many
 
 
 @pytest.fixture
@@ -241,9 +350,9 @@ def test_the_widgets_work_in_jupyterlab(browser, lab):
     view = page.locator(".play.disentangle").first
     slider = view.locator("input[data-field=delta]")
     slider.evaluate("slider => { slider.value = 5000; slider.dispatchEvent(new Event('input')); }")
-    assert view.locator("[data-shows=delta]").text_content() == "0.1000"
+    assert view.locator("[data-shows=delta]").text_content() == "0.01000"
     cell = page.locator(".jp-CodeCell", has_text="by_hand.delta = 0.1").first
     cell.locator(".jp-InputArea-editor").click()
     page.keyboard.press("Control+Enter")  # the kernel knows where the slider is
-    page.locator(".jp-OutputArea", has_text="δ = 0.1,").first.wait_for()
+    page.locator(".jp-OutputArea", has_text="δ = 0.01,").first.wait_for()
     assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0

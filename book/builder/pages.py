@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 
 import nbformat
@@ -61,9 +62,29 @@ def chapter(notebook: NotebookNode, stem: str, name: str | None, path: Path, cap
             file = DRAWN.search(cell.source)
             caption, alt = captions.of(file and file[1], stem, heading, place)
             place += 1
-            cell.metadata["mystnb"] = {"image": {"alt": alt}, "figure": {"caption": caption}}
+            numbered = file and re.match(r"figure-\d", file[1])  # others have one name in two chapters
+            known = {"name": file[1]} if numbered else {}  # its id, for mentions of the figure
+            cell.metadata["mystnb"] = {"image": {"alt": alt}, "figure": {"caption": caption, **known}}
             cells.append(nbformat.v4.new_markdown_cell(provenance.note(name, provenance.stage_of(stem), path)))
     return nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
+
+
+def number(notebook: NotebookNode, number: str) -> None:
+    """Puts a chapter's number before its title, in place of one that the title has; "" leaves the title as it is."""
+    first = next((cell for cell in notebook.cells if cell.cell_type == "markdown"), None)
+    if number and first:
+        first.source = re.sub(r"\A# (?:\d+ · )?", f"# {number} · ", first.source)
+
+
+def lead_to_play(notebook: NotebookNode, name: str, state: str, words: str) -> None:
+    """A last line that leads to the page to play with, at a state of it."""
+    address = escape(f"../play.html#experiment={name}&{state}", quote=True)
+    close(notebook, f'<p class="to-play">Play: <a href="{address}">{escape(words)}</a>.</p>')
+
+
+def close(notebook: NotebookNode, line: str) -> None:
+    """Puts a line of HTML at the end of a chapter."""
+    notebook.cells.append(nbformat.v4.new_markdown_cell(line))
 
 
 def _is_bare_number(output: NotebookNode) -> bool:
@@ -79,6 +100,11 @@ def place(view: str, names: list[str], static: str) -> str:
         f'<div class="play-here" data-view="{view}" data-experiments="{" ".join(names)}" '
         f'data-folder="{static}/tables"><p>This part of the page needs JavaScript.</p></div>'
     )
+
+
+def menu(names: list[str]) -> str:
+    """Where the experiment and the timepoint of all views of a page are chosen; "" without an experiment."""
+    return '<div class="play-menu" role="group" aria-label="what is shown"></div>' if names else ""
 
 
 def scripts(static: str) -> str:
@@ -139,8 +165,9 @@ def experiment(name: str, folder: Path, captions: Captions, playable: bool) -> t
         parts.append("## The paper says / we measured / verdict\n")
         parts.append(claims(matrix.gathered({name: folder / "claims.json"})) + "\n")
     if playable:
-        parts.append("## Disentangle by hand\n\n" + place("disentangle", [name], "../_static") + "\n")
-        parts.append("## Switch players off\n\n" + place("players", [name], "../_static") + "\n")
+        parts.append(f"## Play\n\n{menu([name])}\n")
+        parts.append("### Disentangle by hand\n\n" + place("disentangle", [name], "../_static") + "\n")
+        parts.append("### Switch players off\n\n" + place("players", [name], "../_static") + "\n")
         parts.append(scripts("../_static") + "\n")
     if (folder / "metrics.json").exists():
         parts.append(_metrics(json.loads((folder / "metrics.json").read_text(encoding="utf-8"))))

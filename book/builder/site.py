@@ -18,13 +18,22 @@ from lib.experiments import ROOT
 from lib.notebook import ALONE
 from lib.prepare import STAGES
 
-from . import front, matrix, pages
+from . import accessible, cite, downloads, excerpts, front, matrix, pages
 
 BOOK = ROOT / "book" / "source"
-ORDER = (  # of the chapters: the paper's; what is not named here follows
-    "logical_model", "1_train", "2_extract", "3_inject", "4_decompose", "why_exact", "sparsity", "generalisation",
-    "uncertainty", "5_disentangle", "choices", "determined", "6_figures", "overfitting", "7_claims",
-)  # fmt: skip
+ORDER = {  # of the chapters: the paper's, with their numbers; what is not named here follows
+    "logical_model": "0", "1_train": "1", "2_extract": "2", "3_inject": "3", "4_decompose": "4", "why_exact": "4a",
+    "sparsity": "4b", "generalisation": "4c", "uncertainty": "4d", "5_disentangle": "5", "choices": "5a",
+    "determined": "5b", "6_figures": "6", "overfitting": "6a", "7_claims": "7", "alternatives": "8",
+}  # fmt: skip
+TO_PLAY = {  # where a chapter leads on the page to play with: a state of it, and what is to be seen there
+    "logical_model": ("timepoint=B&part=players", "Switch players off and see which interactions go out"),
+    "4_decompose": ("timepoint=D&part=players", "Switch players off and see which interactions go out"),
+    "5_disentangle": ("timepoint=D&part=disentangle", "Disentangle D by hand"),
+    "determined": ("timepoint=D&delta=0.00001&part=disentangle", "See what is left for the spindle where δ is 0.00001"),
+    "uncertainty": ("timepoint=D&delta=0.1&part=disentangle", "See the decay at a larger δ"),
+    "6_figures": ("timepoint=B&part=disentangle", "Compare B and D by hand"),
+}
 
 
 def collect(results: Path) -> list[str]:
@@ -43,19 +52,24 @@ def collect(results: Path) -> list[str]:
 def assemble(results: Path, source: Path) -> list[str]:
     """Writes the site's source; returns what a reader of the book should be told is missing, a line each."""
     shutil.rmtree(source, ignore_errors=True)
-    shutil.copytree(BOOK, source, ignore=shutil.ignore_patterns("about", "katex", "figures.yaml"))
+    shutil.copytree(BOOK, source, ignore=shutil.ignore_patterns("about", "katex", "*.yaml"))
     captions = pages.Captions(yaml.safe_load((BOOK / "figures.yaml").read_text(encoding="utf-8")))
     names = collect(results)
     with_notebooks = [name for name in names if (results / name / "notebooks").is_dir()]
     told = {results / f"{name}.ipynb": None for name in ALONE}  # the other chapters are told on one experiment
     told |= {results / name / "notebooks" / f"{stage}.ipynb": name for name in with_notebooks[:1] for stage in STAGES}
+    playable, missing = _write_tables(results, names, source / "_static" / "tables")
     for path, name in told.items():
         if path.exists():
             chapter = pages.chapter(nbformat.read(path, as_version=4), path.stem, name, path, captions)
+            pages.number(chapter, ORDER.get(path.stem, ""))
+            if name in playable and path.stem in TO_PLAY:
+                pages.lead_to_play(chapter, name, *TO_PLAY[path.stem])
+            pages.close(chapter, downloads.offer([path], source / "_static", "notebooks"))
             nbformat.write(chapter, _made(source / "chapters" / path.name))
-    playable, missing = _write_tables(results, names, source / "_static" / "tables")
     for name in names:
         page, files = pages.experiment(name, results / name, captions, playable=name in playable)
+        page += "\n" + downloads.offer(downloads.of_experiment(results / name), source / "_static", name) + "\n"
         for path in files:
             shutil.copy(path, _made(source / "experiments" / name / path.name))
         _made(source / "experiments" / f"{name}.md").write_text(page, encoding="utf-8")
@@ -73,10 +87,12 @@ def assemble(results: Path, source: Path) -> list[str]:
         "TUTORIAL": tutorial,
         "PICTURE": _picture(results, tutorial),
         "FINDINGS": front.findings(results, tutorial),
+        "MENU": pages.menu(playable),
         "DISENTANGLE": pages.place("disentangle", playable, "_static"),
         "PLAYERS": pages.place("players", playable, "_static"),
         "SCRIPTS": pages.scripts("_static"),
         "CLAIMS": matrix.matrix(results, names),
+        "CITE": cite.page(cite.citation(), cite.tags()),
     }
     for page in [*source.glob("*.md"), source / "experiments" / "index.md"]:
         text = page.read_text(encoding="utf-8")
@@ -113,6 +129,8 @@ def render(source: Path, output: Path) -> None:
         raise RuntimeError(f"Sphinx: {done.stderr.strip()}")
     for leftover in ("objects.inv", ".buildinfo"):
         (output / leftover).unlink(missing_ok=True)
+    accessible.repair(output)
+    excerpts.write(output)
 
 
 def build(results: Path, output: Path, source: Path) -> list[str]:

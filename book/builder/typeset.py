@@ -15,11 +15,10 @@ from sphinx.errors import ExtensionError
 
 from lib.experiments import ROOT
 
+from .links import TAG
+
 KATEX = ROOT / "book" / "source" / "katex"
-EQUATIONS = "paper"  # the page on which each numbered equation of the paper stands
-_TAG = re.compile(r"\\tag\{(\d+)\}")
 _IN_WORDS = re.compile(r"\\q?quad\s*\\text\{\s*\(Eq\. (\d+)\)\}|\\text\{\s*\(Eq\. (\d+)\)\}")
-_MENTION = re.compile(r"\b(Eqs?\. |Equations? )(\d+)((?:(?:, | and | to |–)\d+)*)")
 
 
 class Katex:
@@ -55,7 +54,7 @@ def _inline(self, node: nodes.math) -> None:
 
 def _block(self, node: nodes.math_block) -> None:
     tex = numbered(node.astext())
-    number = _TAG.search(tex)
+    number = TAG.search(tex)
     identity = f' id="eq-{number[1]}"' if number else ""
     self.body.append(f'<div class="equation"{identity}>{_katex(self).render(tex, display=True)}</div>')
     raise nodes.SkipNode
@@ -68,13 +67,7 @@ def _katex(translator) -> Katex:
     return app.katex
 
 
-def _mark(app: Sphinx, doctree: nodes.document, page: str) -> None:
-    _mark_choices(doctree)
-    if app.builder.format == "html" and EQUATIONS in app.env.found_docs:
-        _link_equations(doctree, app.builder.get_relative_uri(page, EQUATIONS))
-
-
-def _mark_choices(doctree: nodes.document) -> None:
+def _mark_choices(app: Sphinx, doctree: nodes.document, page: str) -> None:
     """What follows **Our choice:** in its paragraph, up to the next one, becomes a span of its own."""
     for strong in list(doctree.findall(nodes.strong)):
         if strong.astext().lower().rstrip(":") != "our choice" or not strong.astext().endswith(":"):
@@ -88,29 +81,7 @@ def _mark_choices(doctree: nodes.document) -> None:
         parent.insert(start, ours)
 
 
-def _link_equations(doctree: nodes.document, target: str) -> None:
-    """Each mention of an equation of the paper leads to it."""
-    for text in list(doctree.findall(nodes.Text)):
-        inside = text.parent
-        if isinstance(inside, nodes.literal | nodes.math | nodes.math_block | nodes.reference | nodes.title):
-            continue
-        if isinstance(inside, nodes.literal_block | nodes.raw | nodes.comment):
-            continue
-        parts, last = [], 0
-        for found in _MENTION.finditer(text):
-            parts += [nodes.Text(text[last : found.start()]), _link(found[1] + found[2], target, found[2])]
-            for number in re.finditer(r"(\D+)(\d+)", found[3]):
-                parts += [nodes.Text(number[1]), _link(number[2], target, number[2])]
-            last = found.end()
-        if parts:
-            inside.replace(text, [*parts, nodes.Text(text[last:])])
-
-
-def _link(words: str, target: str, number: str) -> nodes.reference:
-    return nodes.reference(words, words, internal=True, refuri=f"{target}#eq-{number}", classes=["equation-link"])
-
-
 def setup(app: Sphinx) -> dict:
     app.add_html_math_renderer("katex", inline_renderers=(_inline, None), block_renderers=(_block, None))
-    app.connect("doctree-resolved", _mark)
+    app.connect("doctree-resolved", _mark_choices)
     return {"parallel_read_safe": True, "parallel_write_safe": False}

@@ -3,7 +3,7 @@
 project = "AND–OR interactions and generalisation"
 author = "the companion's authors"
 language = "en"
-extensions = ["myst_nb", "book.builder.typeset"]
+extensions = ["myst_nb", "book.builder.typeset", "book.builder.links", "book.builder.glossary"]
 
 nb_execution_mode = "off"  # the notebooks come as the pipeline ran them
 nb_render_markdown_format = "myst"
@@ -27,5 +27,5 @@ html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#005a8f", "color-brand-content": "#005a8f"},
     "dark_css_variables": {"color-brand-primary": "#7cc4f0", "color-brand-content": "#7cc4f0"},
 }
-pygments_style = "friendly"
-pygments_dark_style = "github-dark"
+pygments_style = "a11y-high-contrast-light"  # 7:1 and more
+pygments_dark_style = "a11y-high-contrast-dark"

@@ -3,10 +3,11 @@
 const FIELDS = [
   { name: "alpha", sign: "α", what: "stretch of the spindle; it peaks at order αn/2", low: 0.3, high: 2, step: 0.001 },
   { name: "beta", sign: "β", what: "size of the spindle", low: 0, high: 1, power: 3 },
-  { name: "delta", sign: "δ", what: "uncertainty behind the decay", low: 1e-3, high: 10, log: true },
+  { name: "delta", sign: "δ", what: "uncertainty behind the decay", low: 1e-5, high: 10, log: true },
   { name: "gamma", sign: "γ", what: "size of the decay", low: 0, high: 2, step: 0.001 },
 ];
 const POSITIONS = 10000; // of a slider
+const KEYS = { ArrowRight: 100, ArrowUp: 100, ArrowLeft: -100, ArrowDown: -100, PageUp: 1000, PageDown: -1000 }; // positions
 
 // A field's value at a slider's position between 0 and 1, and back.
 function valueAt(field, x) {
@@ -21,53 +22,18 @@ function positionOf(field, value) {
   return Math.min(1, Math.max(0, x));
 }
 
-// The least of 1, 2 and 5 times a power of ten of which at most `count` fit into `reach`.
-function tickStep(reach, count) {
-  const power = 10 ** Math.floor(Math.log10(reach / count));
-  return power * [1, 2, 5, 10].find((factor) => reach / (power * factor) <= count);
-}
-
-// Bars and curves by order, positive strengths up, negative ones down. `series`: [{kind, rows, line}].
-function chart(title, n, reach, series, height) {
-  const width = 560, left = 50, right = 8, top = 10, bottom = 46;
-  const x = (m) => left + ((m - 0.5) / n) * (width - left - right), middle = (top + height - bottom) / 2;
-  const y = (value) => middle - (value / reach) * (middle - top);
-  const picture = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title, class: "play-chart" });
-  const step = tickStep(reach, Math.floor((middle - top) / 30));
-  for (let k = -Math.floor(reach / step); k <= reach / step; k++) {
-    const value = k * step;
-    picture.append(draw("line", { x1: left, x2: width - right, y1: y(value), y2: y(value), class: k ? "grid" : "axis" }));
-    picture.append(draw("text", { x: left - 6, y: y(value) + 4, class: "tick", "text-anchor": "end" }, String(Number(Math.abs(value).toPrecision(2)))));
-  }
-  for (let m = 1; m <= n; m++)
-    picture.append(draw("text", { x: x(m), y: height - 27, class: "tick", "text-anchor": "middle" }, String(m)));
-  picture.append(draw("text", { x: (left + width - right) / 2, y: height - 5, class: "tick", "text-anchor": "middle" }, "order m"));
-  const bar = (0.76 * (width - left - right)) / n;
-  for (const { kind, rows, line } of series) {
-    rows.forEach((row, sign) => {
-      const heights = Array.from(row, (value) => (sign ? -value : value));
-      if (line) {
-        const points = heights.map((value, k) => `${x(k + 1).toFixed(2)},${y(value).toFixed(2)}`);
-        picture.append(draw("polyline", { points: points.join(" "), class: `line ${kind}` }));
-        points.forEach((p) => picture.append(draw("circle", { cx: p.split(",")[0], cy: p.split(",")[1], r: 3, class: `dot ${kind}` })));
-      } else {
-        heights.forEach((value, k) => picture.append(draw("rect", {
-          x: x(k + 1) - bar / 2, width: bar, y: Math.min(y(0), y(value)), height: Math.abs(y(value) - y(0)), class: `bar ${kind}`,
-        })));
-      }
-    });
-  }
-  return picture;
-}
-
 // model: n, samples, conditions [{name, tau, z, fit: {alpha, beta, delta, gamma}}], strength (condition, sign, order), decays
-// with γ = 1 (condition, δ, sign, order), deltas [low, high, count], condition, alpha, beta, delta, gamma.
+// with γ = 1 (condition, δ, sign, order), deltas [low, high, count], delta_min of the fits, before (the condition whose bars
+// are outlined behind those of the others, or null), shared (true where the page has a menu of timepoints), condition,
+// alpha, beta, delta, gamma.
 function renderDisentangle({ model, el }) {
   const n = model.get("n"), conditions = model.get("conditions"), samples = model.get("samples");
-  const deltas = model.get("deltas"), bars = unpack(model.get("strength"), conditions.length * 2 * n);
+  const deltas = model.get("deltas"), least = model.get("delta_min"), before = model.get("before");
+  const bars = unpack(model.get("strength"), conditions.length * 2 * n);
   const measured = conditions.map((_, c) => [0, 1].map((sign) => bars.subarray((2 * c + sign) * n, (2 * c + sign + 1) * n)));
   const size = deltas[2] * 2 * n, decays = unpack(model.get("decays"), conditions.length * size);
   const decayAt = (condition, delta) => decayBetween(decays.subarray(condition * size, (condition + 1) * size), deltas, delta, n);
+  const names = conditions.map(({ name }) => name), highest = (rows) => Math.max(...rows.flatMap((row) => [...row]));
 
   const set = (values) => {
     for (const [name, value] of Object.entries(values)) model.set(name, value);
@@ -78,39 +44,52 @@ function renderDisentangle({ model, el }) {
   const scaled = (field) => {
     if (field.name !== "beta") return field;
     const condition = model.get("condition"); // how large a β is large depends on A
-    const most = Math.max(...measured[condition].flatMap((row) => [...row]));
-    return { ...field, high: Math.max(10 * conditions[condition].fit.beta, most / 4) };
+    return { ...field, high: Math.max(10 * conditions[condition].fit.beta, highest(measured[condition]) / 4) };
   };
 
   const sliders = FIELDS.map((field) => {
+    const move = (position) => set({ [field.name]: valueAt(scaled(field), Math.min(1, Math.max(0, position / POSITIONS))) });
     const input = make("input", { type: "range", min: 0, max: POSITIONS, step: 1, "aria-label": `${field.sign}, ${field.what}`,
-      "data-field": field.name, oninput: () => set({ [field.name]: valueAt(scaled(field), input.value / POSITIONS) }) });
+      "data-field": field.name, oninput: () => move(Number(input.value)), onkeydown: (event) => {
+        if (!KEYS[event.key]) return;
+        event.preventDefault(); // a step of one position would not be seen
+        move(Number(input.value) + KEYS[event.key]);
+      } });
     const output = make("output", { "data-shows": field.name });
-    return { field, input, output, row: make("label", { class: "play-slider" }, make("b", {}, field.sign), input, output, make("small", {}, field.what)) };
+    const mark = field.name === "delta" && make("span", { class: "play-mark", style: `--at: ${positionOf(field, least)}`, title: `least δ of the fit: ${shown(least)}` });
+    const what = mark ? `${field.what}; the mark: ${shown(least, 1)}, the least that the fit may take` : field.what;
+    const row = make("label", { class: "play-slider" }, make("b", {}, field.sign), make("span", { class: "play-track" }, input, ...(mark ? [mark] : [])), output, make("small", {}, what));
+    return { field, input, output, row };
   });
   const pictures = make("div", { class: "play-pictures" });
   const numbers = make("p", { class: "play-numbers", "aria-live": "polite" });
   const cells = make("tbody");
-  const table = make("details", { class: "play-table" }, make("summary", {}, "The numbers"), make("div", { class: "play-scroll" }, make("table", {},
-    make("thead", {}, make("tr", {}, ...["m", "sign", "A", "decay", "spindle", "residual"].map((name) => make("th", {}, name)))), cells)));
+  const table = make("details", { class: "play-table" }, make("summary", {}, "The numbers"),
+    make("div", { class: "play-scroll", tabindex: 0, role: "region", "aria-label": "strength by order, in numbers" }, make("table", {},
+      make("thead", {}, make("tr", {}, ...["m", "sign", "A", "decay", "spindle", "residual"].map((name) => make("th", { scope: "col" }, name)))), cells)));
+
+  const splitAt = (condition, at) => split(measured[condition], decayAt(condition, at.delta), at, n);
 
   function show() {
     const condition = model.get("condition"), strength = measured[condition];
     const at = Object.fromEntries(FIELDS.map(({ name }) => [name, model.get(name)]));
-    const result = split(strength, decayAt(condition, at.delta), at, n);
+    const result = splitAt(condition, at);
     for (const { field, input, output } of sliders) {
       input.value = Math.round(POSITIONS * positionOf(scaled(field), at[field.name]));
+      input.setAttribute("aria-valuetext", `${field.sign} = ${shown(at[field.name])}`);
       output.textContent = shown(at[field.name]);
     }
     const both = [result.spindle, result.spindle];
     const total = result.decay.map((row) => row.map((value, m) => value + result.spindle[m]));
-    const reach = 1.08 * Math.max(...[...strength, ...total].flatMap((row) => [...row]));
+    const other = before !== null && before !== undefined && before !== condition ? [{ kind: "before", rows: measured[before] }] : [];
+    const reach = 1.08 * Math.max(highest(strength), ...other.map(({ rows }) => highest(rows)));
     const left = result.residual.map((row) => row.map(Math.abs));
     pictures.replaceChildren(
       chart("Measured strength by order as bars, with decay, spindle and their sum as lines", n, reach, [
-        { kind: "strength", rows: strength }, { kind: "decay", rows: result.decay, line: true },
+        { kind: "strength", rows: strength }, ...other, { kind: "decay", rows: result.decay, line: true },
         { kind: "spindle", rows: both, line: true }, { kind: "total", rows: total, line: true }], 330),
       chart("Magnitude of the residual by order", n, reach, [{ kind: "residual", rows: left }], 200));
+    el.querySelector(".play-key .before")?.toggleAttribute("hidden", !other.length);
     numbers.replaceChildren(
       "residual ", make("b", { "data-number": "residual", "data-value": result.relativeResidual }, `${shown(100 * result.relativeResidual, 3)} %`),
       " of A · decay ", make("b", { "data-number": "decay", "data-value": result.decayStrength }, shown(result.decayStrength)),
@@ -121,20 +100,28 @@ function renderDisentangle({ model, el }) {
         make("td", column > 1 ? { "data-value": cell } : {}, column > 1 ? shown(cell) : String(cell)))))));
   }
 
-  const names = conditions.map(({ name }) => name);
+  // What to look for, with the numbers of the least-squares fits: from the outlined condition to the last one.
+  function task() {
+    if (before === null || before === undefined || before === conditions.length - 1) return [];
+    const [first, last] = [before, conditions.length - 1].map((c) => shown(splitAt(c, conditions[c].fit).spindleStrength, 2));
+    return [make("p", { class: "play-task" }, `${names[before]} → ${names.at(-1)}: the outlines are the bars at ${names[before]}. Look at the middle orders, `
+      + `where the orange spindle goes from ${first} to ${last} units of Z at least squares.`)];
+  }
+
   const header = make("div", { class: "play-header" },
-    choice("Timepoint", names, model.get("condition"), (condition) => { model.set("condition", condition); setToFit(); }),
+    ...(model.get("shared") ? [] : [choice("Timepoint", names, model.get("condition"), (condition) => { model.set("condition", condition); setToFit(); })]),
     make("button", { type: "button", "data-action": "fit", onclick: setToFit }, "Least squares (Eq. 9)"),
     make("button", { type: "button", "data-action": "pair", onclick: () => {
       const condition = model.get("condition"), unit = decayAt(condition, model.get("delta"));
       set(bestPair(measured[condition], spindle(model.get("alpha"), 1, n), unit));
     } }, "Best β, γ for this α, δ"));
-  const key = make("p", { class: "play-key" }, ...[["strength", "measured A"], ["decay", "decay"], ["spindle", "spindle"],
-    ["total", "decay + spindle"], ["residual", "|residual|, below"]].map(([kind, name]) => make("span", { class: kind }, name)));
-  el.replaceChildren(make("div", { class: "play disentangle" }, header, key, pictures, numbers,
+  const kinds = [["strength", "measured A"], ["before", `A at ${names[before] ?? ""}`], ["decay", "decay"], ["spindle", "spindle"],
+    ["total", "decay + spindle"], ["residual", "|residual|, below"]];
+  const key = make("p", { class: "play-key" }, ...kinds.map(([kind, name]) => make("span", { class: kind }, name)));
+  el.replaceChildren(make("div", { class: "play disentangle" }, ...task(), header, key, pictures, numbers,
     make("div", { class: "play-sliders" }, ...sliders.map(({ row }) => row)), table));
   const follow = () => show();
   for (const name of ["condition", ...FIELDS.map((field) => field.name)]) model.on(`change:${name}`, follow);
   show();
-  return () => FIELDS.forEach(({ name }) => model.off(`change:${name}`, follow));
+  return () => ["condition", ...FIELDS.map(({ name }) => name)].forEach((name) => model.off(`change:${name}`, follow));
 }

@@ -26,9 +26,10 @@ from ..experiments import Experiment
 from ..extraction import interactions
 from ..subsets import player_count
 from ..theory import decay
+from .names import named
 
 VIEWS = Path(__file__).parent
-SCRIPTS = ("theory", "dom", "disentangle", "players")  # in the order that they need each other
+SCRIPTS = ("theory", "dom", "chart", "disentangle", "players")  # in the order that they need each other
 DELTAS = (-5, 1, 97)  # powers of ten of the least and the greatest δ of the grid, and how many there are
 SAMPLES = 8  # shown with their players; values.nc has the images of as many
 
@@ -41,6 +42,8 @@ class Sample:
     image: str | None = None  # a URL, of a data URL
     patches: Sequence[int] | None = None  # row · grid + column, n of them
     words: Sequence[str] | None = None  # n of them
+    truth: str | None = None  # the class that v is about
+    guesses: Sequence[str] | None = None  # the class that the network takes it for, at each condition
 
 
 def script() -> str:
@@ -60,17 +63,20 @@ def disentangle_fields(
     reference: str | None = None,
     alpha_range: tuple[float, float] | None = None,
     delta_min: float = 1e-3,
+    before: str | None = None,
     precision: type = np.float64,
 ) -> dict:
     """Eq. 6 to 9 over the strengths of each condition: I_AND, I_OR of the same samples, and τ, in log-odds.
 
     `reference` names the condition whose interactions are the I* of the decay (None: each its own). The view has A and
     the decay with γ = 1 on a grid of δ, between which it interpolates: means over all samples, and far smaller than
-    their tables. It starts at the last condition and at its least-squares split, which is found here. Raises
-    ValueError for an unknown reference, and as `normaliser` and `disentangle` do.
+    their tables. It starts at the last condition and at its least-squares split, which is found here. `before` names
+    a condition whose bars are outlined behind those of the others (None: no outlines). Raises ValueError for an unknown
+    reference or before, and as `normaliser` and `disentangle` do.
     """
     names = list(conditions)
     require(reference is None or reference in names, "reference", repr(reference), f"{', '.join(names)}, or None")
+    require(before is None or before in names, "before", repr(before), f"{', '.join(names)}, or None")
     z = {name: float(strengths.normaliser(*pair, tau[name])) for name, pair in conditions.items()}
     deltas = torch.logspace(*DELTAS, dtype=torch.float64)
     rows, strength, decays = [], [], []
@@ -88,6 +94,8 @@ def disentangle_fields(
         "n": subsets.bit_length() - 1,
         "samples": samples,
         "conditions": rows,
+        "delta_min": delta_min,
+        "before": None if before is None else names.index(before),
         "condition": len(rows) - 1,
         **rows[-1]["fit"],
         "deltas": [float(deltas[0]), float(deltas[-1]), len(deltas)],
@@ -147,7 +155,7 @@ def of_experiment(results: Path, setting: Experiment, precision: type = np.float
         name: tuple(torch.from_numpy(found[kind].sel(timepoint=name).values) for kind in ("i_and", "i_or"))
         for name in names
     }
-    shown = [_sample(measured, k) for k in range(min(SAMPLES, measured.sizes["sample"]))]
+    shown = [_sample(measured, k, setting.dataset) for k in range(min(SAMPLES, measured.sizes["sample"]))]
     few = slice(len(shown))
     return {
         "disentangle": disentangle_fields(
@@ -156,6 +164,7 @@ def of_experiment(results: Path, setting: Experiment, precision: type = np.float
             reference="D" if setting.reference == "converged" else None,
             alpha_range=setting.alpha_range,
             delta_min=setting.delta_min,
+            before="B" if "B" in names else None,
             precision=precision,
         ),
         "players": players_fields(
@@ -182,14 +191,17 @@ def picture(image: np.ndarray) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _sample(measured: xr.Dataset, k: int) -> Sample:
+def _sample(measured: xr.Dataset, k: int, dataset: str) -> Sample:
     at = measured.isel(sample=k)
-    name = f"{k + 1}: test sample {int(at.sample)}, label {int(at.label)}"
+    told = {"truth": named(dataset, int(at.label))}
+    if "guess" in measured:
+        told["guesses"] = [named(dataset, int(label)) for label in at["guess"].values]
+    name = f"{k + 1}: test sample {int(at.sample)}, {told['truth']}"
     if "word" in measured:
-        return Sample(name, words=[str(word) for word in at["word"].values])
+        return Sample(name, words=[str(word) for word in at["word"].values], **told)
     drawn = "image" in measured and k < measured.sizes["image_sample"]
     image = picture(measured["image"].isel(image_sample=k).values) if drawn else None
-    return Sample(name, image=image, patches=at["patch"].values.tolist())
+    return Sample(name, image=image, patches=at["patch"].values.tolist(), **told)
 
 
 def _pack(arrays: list[Tensor], precision: type) -> bytes:

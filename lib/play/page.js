@@ -5,15 +5,21 @@ const RENDER = { disentangle: renderDisentangle, players: renderPlayers };
 
 // What a view needs of a widget model, and no more.
 class Model {
-  constructor(fields) {
+  constructor(fields, saved) {
     this.fields = { ...fields };
     this.listeners = {};
+    this.save_changes = () => saved(this);
   }
   get(name) { return this.fields[name]; }
   set(name, value) { this.fields[name] = value; }
-  save_changes() {}
   on(event, callback) { (this.listeners[event] ??= []).push(callback); }
   off() {}
+  // From the page's side: the view shows what changed.
+  change(values) {
+    Object.assign(this.fields, values);
+    const heard = Object.keys(values).flatMap((name) => this.listeners[`change:${name}`] ?? []);
+    new Set(heard).forEach((callback) => callback());
+  }
 }
 
 function binary(text) {
@@ -29,19 +35,99 @@ function load(experiment, folder) {
   });
 }
 
-async function start(place) {
-  const { view, experiments, folder } = place.dataset, names = experiments.split(" ");
-  const stage = make("div"), open = async (k) => {
-    const fields = { ...(await load(names[k], folder))[view] };
-    for (const name of ["tables", "values", "strength", "decays"]) if (fields[name]) fields[name] = binary(fields[name]);
-    RENDER[view]({ model: new Model(fields), el: stage });
-    place.dataset.ready = names[k];
-  };
-  place.replaceChildren(...(names.length > 1 ? [choice("Experiment", names, 0, open)] : []), stage);
-  await open(0);
+const PLACES = [...document.querySelectorAll(".play-here")], MENU = document.querySelector(".play-menu");
+const MOVED = ["alpha", "beta", "delta", "gamma"];
+const state = { experiment: null, models: {} }; // models by their view
+
+// The address says what is shown, so that it can be kept, and that a chapter can lead to it:
+// #experiment=digits-vgg&timepoint=D&delta=0.001&sample=2&off=1.4&part=players
+const asked = () => Object.fromEntries(new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : ""));
+
+function address() {
+  const { disentangle, players } = state.models, told = new URLSearchParams({ experiment: state.experiment });
+  const one = disentangle ?? players, condition = one.get("condition");
+  told.set("timepoint", timepoints(one)[condition]);
+  if (disentangle) {
+    const fit = disentangle.get("conditions")[condition].fit;
+    for (const name of MOVED) if (disentangle.get(name) !== fit[name]) told.set(name, Number(disentangle.get(name).toPrecision(6)));
+  }
+  if (players) {
+    const n = players.get("n"), off = Array.from({ length: n }, (_, k) => k + 1).filter((k) => !(players.get("present") & (1 << (k - 1))));
+    if (players.get("sample")) told.set("sample", players.get("sample") + 1);
+    if (off.length) told.set("off", off.join("."));
+  }
+  return `#${told}`;
 }
 
-document.querySelectorAll(".play-here").forEach((place) => start(place).catch((error) => {
-  place.replaceChildren(make("p", { class: "play-failed" }, `The tables could not be loaded (${error.message ?? "the file is missing"}).`));
+let writing = null;
+function keep() {
+  clearTimeout(writing); // a browser refuses an address that changes with each move of a slider
+  writing = setTimeout(() => history.replaceState(null, "", address()), 250);
+}
+
+const timepoints = (model) => model.get("conditions").map((condition) => condition.name ?? condition);
+
+// Both views at a timepoint: the sliders at what `from` asks of them, or else at the least-squares split.
+function goTo(condition, from = {}) {
+  const { disentangle, players } = state.models;
+  if (disentangle) {
+    const values = { condition, ...disentangle.get("conditions")[condition].fit };
+    for (const name of MOVED) if (Number.isFinite(parseFloat(from[name]))) values[name] = parseFloat(from[name]);
+    disentangle.change(values);
+  }
+  if (players) {
+    const count = players.get("samples").length, n = players.get("n"), values = { condition };
+    if (from.sample) values.sample = Math.min(Math.max(1, parseInt(from.sample) || 1), count) - 1;
+    if (from.off) values.present = from.off.split(".").reduce((left, k) => (k >= 1 && k <= n ? left & ~(1 << (k - 1)) : left), 2 ** n - 1);
+    players.change(values);
+  }
+}
+
+async function open(names, experiment, from = {}) {
+  const tables = await load(experiment, PLACES[0].dataset.folder);
+  state.experiment = experiment;
+  state.models = {};
+  for (const place of PLACES) {
+    const { view } = place.dataset, fields = { ...tables[view], shared: Boolean(MENU) };
+    for (const name of ["tables", "values", "strength", "decays"]) if (fields[name]) fields[name] = binary(fields[name]);
+    const stage = make("div"), sample = parseInt(from.sample) - 1;
+    if (view === "players" && sample >= 0 && sample < fields.samples.length) fields.sample = sample; // its menu is made with it
+    state.models[view] = new Model(fields, keep);
+    RENDER[view]({ model: state.models[view], el: stage });
+    place.replaceChildren(stage);
+  }
+  const known = timepoints(Object.values(state.models)[0]), condition = known.indexOf(from.timepoint);
+  goTo(condition < 0 ? known.length - 1 : condition, from);
+  menu(names, known, condition < 0 ? known.length - 1 : condition);
+  for (const place of PLACES) place.dataset.ready = experiment;
+}
+
+function menu(names, known, condition) {
+  if (!MENU) return;
+  const go = (experiment, timepoint) => open(names, experiment, { timepoint }).then(keep);
+  const one = names.length > 1 ? [choice("Experiment", names, names.indexOf(state.experiment), (k) => go(names[k], known[MENU.querySelector("[data-menu=timepoint] select").value]))] : [];
+  const two = choice("Timepoint", known, condition, (k) => { goTo(k); keep(); });
+  two.dataset.menu = "timepoint";
+  const had = MENU.contains(document.activeElement) && [...MENU.querySelectorAll("select")].indexOf(document.activeElement);
+  MENU.replaceChildren(...one, two);
+  if (had !== false) MENU.querySelectorAll("select")[had]?.focus(); // it was made anew
+}
+
+function failed(error) {
+  for (const place of PLACES)
+    place.replaceChildren(make("p", { class: "play-failed" }, `The tables could not be loaded (${error.message ?? "the file is missing"}).`));
   console.error(error);
-}));
+}
+
+function follow() {
+  const names = PLACES[0].dataset.experiments.split(" "), from = asked();
+  const experiment = names.includes(from.experiment) ? from.experiment : names[0];
+  return open(names, experiment, from).then(() => {
+    if (from.part) document.querySelector(`.play-here[data-view="${CSS.escape(from.part)}"]`)?.scrollIntoView({ behavior: "instant" });
+  }).catch(failed);
+}
+
+if (PLACES.length) {
+  window.addEventListener("hashchange", () => { if (location.hash.includes("=")) follow(); });
+  follow();
+}

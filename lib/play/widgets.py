@@ -29,6 +29,8 @@ class Disentangle(_View):
     _esm = f"{play.script()}\nexport default {{ render: renderDisentangle }};\n"
     samples = traitlets.Int().tag(sync=True)
     deltas = traitlets.List().tag(sync=True)
+    delta_min = traitlets.Float().tag(sync=True)  # the least δ of the fits
+    before = traitlets.Int(allow_none=True).tag(sync=True)  # index of the condition outlined behind the others
     strength = traitlets.Bytes().tag(sync=True)
     decays = traitlets.Bytes().tag(sync=True)
     alpha = traitlets.Float().tag(sync=True)
