@@ -1,6 +1,7 @@
 """Tables in batches that the machine can hold, on all of its cores."""
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,6 +10,12 @@ import torch
 from torch import Tensor
 
 from .. import subsets
+
+_HERE = threading.local()  # of a worker: the event that asks it to stop
+
+
+class Stopped(Exception):
+    """Raised inside a part whose result nobody waits for any more."""
 
 
 def in_batches(
@@ -22,14 +29,33 @@ def in_batches(
     On a GPU as many samples at once as fit. On a CPU few, for the caches, and one thread for each such part: up
     to 10 players the operations are so short that threads inside them gain little, and lose a lot where another
     process has the other cores. Raises MemoryError if not even one sample fits.
+
+    Where the caller is interrupted, or a part fails, the others end at their next `stop_if_asked`.
     """
     n, device = subsets.player_count(values), values.device
     workers = 1 if values.is_cuda else torch.get_num_threads()
     step = _samples_at_once(n, bytes_per_sample(n), len(values), workers, device)
     parts = list(zip(values.split(step), zeta.split(step), strict=True))
+    stop = threading.Event()
+
+    def work_on(part: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+        _HERE.stop = stop
+        return work(*part)
+
     with _workers(workers, 1 if n <= 10 else workers // len(parts)) as pool:
-        results = list(pool.map(lambda part: work(*part), parts))
+        try:
+            results = list(pool.map(work_on, parts))
+        except BaseException:
+            stop.set()  # before the pool waits for its threads
+            raise
     return [torch.cat(field) for field in zip(*results, strict=True)]
+
+
+def stop_if_asked() -> None:
+    """Raises Stopped in a worker that has been asked to stop. Solvers call it wherever much work is still to come."""
+    stop = getattr(_HERE, "stop", None)
+    if stop is not None and stop.is_set():
+        raise Stopped
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from .batches import stop_if_asked
 from .program import Program, Solution, spread, subset_sums, superset_sums
 from .symmetric_equations import SymmetricEquations
 
@@ -59,6 +60,7 @@ class _Batch:
 
     def run(self, tolerance: float, max_iterations: int) -> Solution:
         for iteration in range(max_iterations + 1):
+            stop_if_asked()
             p, z, multipliers = self.reflect()
             if iteration % CHECK == 0 or iteration == max_iterations:
                 going = self.certify(p, z, multipliers, tolerance, iteration)

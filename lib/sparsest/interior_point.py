@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from . import normal_equations
+from .batches import stop_if_asked
 from .normal_equations import NormalEquations
 from .program import Program, Solution, combine, spread, subset_sums, superset_sums
 from .symmetric_equations import SymmetricEquations
@@ -36,16 +37,20 @@ def solve(program: Program, tolerance: float, max_iterations: int) -> Solution:
 
     A sample leaves the batch as soon as it has converged, or when it makes no more progress.
     """
-    return _Batch(program).run(tolerance, max_iterations)
+    return Iterates(program).run(tolerance, max_iterations)
 
 
-class _Batch:
+class Iterates:
     """The iterates of the samples still active.
 
     x holds (a⁺, a⁻), (o⁺, o⁻) and (ζ + d, ζ - d), shape (samples, 3, 2, subsets); z their dual slacks: w⁺ - q
     and w⁻ + q for the first two, q = spread(p), and two non-negative tables with z₂ - z₁ = q for the third.
     What is not used (the empty set, o of order 1, d where ζ = 0) is 1 in both and never moves.
+
+    Row generation (rows.py) has another equation: `right`, `combine`, `spread`, `factorise`, `certify`.
     """
+
+    combine, spread = staticmethod(combine), staticmethod(spread)
 
     def __init__(self, program: Program):
         g, zeta, order = program.g, program.zeta, program.order
@@ -68,7 +73,17 @@ class _Batch:
         self.idle = torch.zeros_like(self.index)
         self.best = Solution.none(program)
         self.correctors = 2 if len(order) <= 2**10 else 4  # the larger n, the cheaper beside a factorisation
-        self.workspace = g.new_empty(*g.shape, g.shape[-1])
+        self.workspace: Tensor | None = None
+
+    @property
+    def right(self) -> Float64[Tensor, "samples subsets"]:
+        return self.program.c
+
+    def factorise(self, diagonals: Float64[Tensor, "samples 3 subsets"]) -> NormalEquations:
+        if self.workspace is None:  # for all samples that there are at first
+            size = diagonals.shape[-1]
+            self.workspace = diagonals.new_empty(len(diagonals), size, size)
+        return NormalEquations(diagonals, self.workspace)
 
     def least_squares(self) -> tuple[Float64[Tensor, "samples subsets"], Float64[Tensor, "samples subsets"]]:
         """o and d with the least ‖a‖² + ‖o‖² + ‖d‖²/SOFT, and d then brought well inside the box."""
@@ -81,6 +96,7 @@ class _Batch:
 
     def run(self, tolerance: float, max_iterations: int) -> Solution:
         for iteration in range(max_iterations + 1):
+            stop_if_asked()
             going = self.certify(tolerance, iteration)
             keep = going.nonzero().flatten()
             if len(keep) == 0 or iteration == max_iterations:
@@ -113,8 +129,8 @@ class _Batch:
         inverse = torch.where(used[:, 2:], z[:, 2:] / x[:, 2:], torch.inf)
         diagonals = torch.cat([ratio.sum(2), 1.0 / inverse.sum(2)], 1)
         self.share = ratio / torch.where(self.used[:, :2], diagonals[:, :2], 1.0)[:, :, None]
-        self.system = NormalEquations(diagonals, self.workspace)
-        self.residual, self.allowance = self.program.c - combine(self.unknowns()), allowance
+        self.system = self.factorise(diagonals)
+        self.residual, self.allowance = self.right - self.combine(self.unknowns()), allowance
 
         product = torch.where(used, x * z, 0.0)
         mu = self.mean(product)
@@ -148,8 +164,8 @@ class _Batch:
         aim = torch.where(self.used[:, :, None], aim, 0.0)
         over_z, over_x = aim[:, :2] / z[:, :2], aim[:, 2:] / x[:, 2:]
         given = torch.cat([over_z[:, :, 0] - over_z[:, :, 1], d_d * (over_x[:, :, 0] - over_x[:, :, 1])], 1)
-        dp, flows = self.system.solve(self.residual - combine(given), self.allowance)
-        dq = spread(dp) * self.used
+        dp, flows = self.system.solve(self.residual - self.combine(given), self.allowance)
+        dq = self.spread(dp) * self.used
         sign = x.new_tensor([1.0, -1.0])[:, None]
         dd = (flows[:, 2:] + given[:, 2:])[:, :, None] * sign
         dx = torch.cat([over_z + sign * self.share * flows[:, :2, None], dd], 1)

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
-from .batches import free_memory
+from .batches import free_memory, stop_if_asked
 from .program import combine, spread, subset_sums, superset_sums
 
 REFINEMENTS = 3  # of each solution, at most
@@ -72,6 +72,7 @@ class NormalEquations:
     def _refine(self, right: Tensor, allowance: Tensor) -> tuple[Tensor, Tensor, Bool[Tensor, " samples"]]:
         p, flows, left = 0.0, 0.0, right
         for _ in range(REFINEMENTS + 1):
+            stop_if_asked()
             step = self._substitute(left)
             p, flows = p + step, flows + self.diagonals * spread(step)
             left = right - combine(flows)
@@ -119,6 +120,7 @@ def _factorise(d_a: Tensor, d_o: Tensor, d_d: Tensor, out: Tensor) -> Bool[Tenso
     identity = torch.eye(block, dtype=out.dtype, device=out.device)
     failed = torch.zeros(len(out), dtype=torch.bool, device=out.device)
     for column in range(size // block):
+        stop_if_asked()
         start, end = column * block, (column + 1) * block
         panel = blocks_o.index_select(1, high_union[column, column:])
         panel += blocks_d.index_select(1, high_intersection[column, column:])

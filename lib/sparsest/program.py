@@ -113,6 +113,16 @@ class Solution:
         self.iterations[k] = iteration
         return self.objective[k] - self.bound[k]
 
+    def take(self, other: "Solution", k: Tensor) -> None:
+        """What is better in `other`, which has the samples k, in place; its iterations are added."""
+        better_x, better_p = other.objective < self.objective[k], other.bound > self.bound[k]
+        for name, better in (("o", better_x), ("d", better_x), ("p", better_p)):
+            mine = getattr(self, name)
+            mine[k] = torch.where(better[:, None], getattr(other, name), mine[k])
+        self.objective[k] = torch.where(better_x, other.objective, self.objective[k])
+        self.bound[k] = torch.where(better_p, other.bound, self.bound[k])
+        self.iterations[k] += other.iterations
+
 
 def combine(unknowns: Float64[Tensor, "samples 3 subsets"]) -> Float64[Tensor, "samples subsets"]:
     """a - Zᵀo + Z d; the entry of the empty set is 0."""

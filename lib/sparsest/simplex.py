@@ -24,6 +24,7 @@ from numpy import ndarray as Array
 from threadpoolctl import ThreadpoolController
 
 from .. import subsets
+from .batches import stop_if_asked
 from .program import Program, Solution
 
 NEAR = 1e-10  # what is closer to its limit is taken to be there; the table is of unit size
@@ -76,6 +77,7 @@ class _Path:
         """To ζ, or as far as so many pivots go, or to where rounding makes an end of it."""
         try:
             while self.pivots < most and self.lower():
+                stop_if_asked()
                 self.pivots += 1
                 if self.pivots % RENEWAL == 0:
                     self.renew()

@@ -8,17 +8,13 @@ from torch import Tensor
 
 from .. import subsets
 from ..checks import require
-from . import first_order, interior_point, simplex
-from .batches import free_memory, in_batches
+from .batches import in_batches
+from .methods import FROM, SOLVERS, choose, seconds
 from .table import Scaled, Sparsest, check, check_number
 
 SETTLED = 1e-3  # share of the strength that may lie at another order before it is said
 SMALL = 12  # players up to which the orders are settled by default
-SOLVERS = {  # and after how many iterations each gives up
-    "interior point": (interior_point, 100),
-    "first order": (first_order, 20_000),
-    "simplex": (simplex, 20_000),
-}
+LONG = 10.0  # seconds from which on it is said beforehand
 
 
 def sparsest(
@@ -42,11 +38,15 @@ def sparsest(
     ties: "low" picks the end of low orders; "high", with w_S = 1 + tie_break·(n - |S|), that of high orders. Orders 1
     and 2 of networks differ manyfold between the two, at the same Σ|I|: x₁ + x₂ = (x₁ ∧ x₂) + (x₁ ∨ x₂).
 
-    max_iterations: after which a table is given up; 100 of the interior point's, 20,000 of the others' unless given.
+    max_iterations: after which a table is given up; unless given 100 of the interior point's, which "rows" has too,
+    and 20,000 of the others'.
     method: "interior point" (interior_point.py) holds a matrix of 2**n × 2**n for each table at work and gets
     to gaps of 1e-6 and far below in 10 to 20 iterations. "first order" (first_order.py) holds tables only; gaps
     of 1e-3 take it some hundreds to thousands of iterations, gaps below 1e-5 often more than there is time for.
-    "auto" is the former up to 14 players where it fits in the memory there is, and else the latter.
+    "rows" (rows.py) solves on the states that turn out to matter, which are few where ζ > 0: seconds for
+    networks with 12 to 14 players.
+    "auto" is the interior point up to 11 players, "rows" from 12 on, and with ζ = 0 the interior point or the first
+    order; `methods.choose` has the rule. Work that may take more than 10 s is told beforehand, with a warning.
     "simplex" (simplex.py) walks on the CPU, a table at a time, to an optimum in a corner, exact but for
     rounding. It is the fastest by far where some ten to two hundred interactions of low order explain a table, for any
     number of players; on most tables of networks it gets nowhere near in its 20,000 steps.
@@ -64,12 +64,18 @@ def sparsest(
     check_number("tolerance", tolerance, torch.finfo(torch.float64).eps, 1.0)
     require(ties in ("low", "high"), "ties", repr(ties), "'low', 'high'")
     if method == "auto":
-        fits = n <= 14 and interior_point.bytes_per_sample(n) < 0.8 * free_memory(tables.device)
-        method = "interior point" if fits else "first order"
+        method = choose(n, bool((limits == 0).all()), tolerance, tables.device)
     require(method in SOLVERS, "method", repr(method), f"'auto', {', '.join(map(repr, SOLVERS))}")
     solver, default = SOLVERS[method]
     limit = default if max_iterations is None else max_iterations
     check_number("max_iterations", limit, 1)
+    least, most = seconds(method, n, tolerance, len(tables))
+    if n >= FROM and most > LONG:
+        warnings.warn(
+            f"{len(tables)} tables of {n} players by {method!r}, tolerance {tolerance:g}: about {least:.2g} to "
+            f"{most:.2g} s on two cores",
+            stacklevel=2,
+        )
 
     def work(v: Tensor, zeta: Tensor) -> tuple[Tensor, ...]:
         scaled = Scaled(v, zeta)

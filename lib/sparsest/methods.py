@@ -1,0 +1,57 @@
+"""The methods there are, which of them "auto" takes, and how long it will be about.
+
+Operations are counted, not timed, so that the same table gets the same answer on any machine.
+"""
+
+import torch
+
+from . import first_order, interior_point, rows, simplex
+from .batches import free_memory
+
+SOLVERS = {  # and after how many iterations each gives up
+    "interior point": (interior_point, 100),
+    "first order": (first_order, 20_000),
+    "simplex": (simplex, 20_000),
+    "rows": (rows, 100),
+}
+FROM = 12  # players from which on rows are generated
+DENSE = 14  # and up to which all of them may be taken at once
+FINE = 1e-5  # relative gaps below it are more than the first-order method gets to
+A_SECOND = 4e10  # multiplications of a second, in factorisations, on two cores of a first-generation EPYC
+IN_TABLES = 2e9  # and in transforms
+STEPS = 12  # factorisations of a table, about
+
+
+def choose(n: int, exact: bool, tolerance: float, device: torch.device) -> str:
+    """The method of "auto"; `exact` where ζ = 0 in all tables, which then need all of their rows.
+
+    Up to 11 players the interior point. From 12 on row generation, but for ζ = 0: then the interior point with
+    12 players, and with 13 and 14 where the tolerance is below `FINE`; else the first-order method. What does not fit
+    in 0.8 of the free memory is left to the first-order method.
+    """
+    if n < FROM:
+        method = "interior point"
+    elif not exact:
+        method = "rows"
+    else:
+        method = "interior point" if n <= FROM or (n <= DENSE and tolerance < FINE) else "first order"
+    fits = SOLVERS[method][0].bytes_per_sample(n) < 0.8 * free_memory(device)
+    return method if fits else "first order"
+
+
+def seconds(method: str, n: int, tolerance: float, samples: int) -> tuple[float, float]:
+    """From about how long to how long so many tables take on two cores. The simplex's pivots cannot be foretold."""
+    table = 60 * n * 2**n / IN_TABLES  # an iteration of the first-order method
+    dense = STEPS * 8**n / 3 / A_SECOND
+    steps = min(20_000.0, 2_500 * (1e-3 / tolerance) ** 0.5)
+    if method == "interior point":
+        low, high = 0.7 * dense, 1.3 * dense
+    elif method == "rows":
+        most = min(rows.FULL * 2**n, rows.LARGEST)
+        low = rows.GLANCE * table + 1.5 * STEPS * (0.1 * 2**n) ** 3 / 3 / A_SECOND
+        high = low + max(1.5 * STEPS * most**3 / 3 / A_SECOND, 1.3 * dense if n <= rows.WHOLE else steps * table)
+    elif method == "first order":
+        low, high = 0.5 * steps * table, min(20_000.0, 3 * steps) * table
+    else:
+        low = high = 0.0
+    return samples * low, samples * high

@@ -1,0 +1,181 @@
+"""Row generation against HiGHS on all states, its linear systems against dense ones; the choice of methods; SIGINT."""
+
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import pytest
+import torch
+from test_sparsest import assert_consistent, network_tables, optimum, planted, tables
+
+from lib import subsets
+from lib.sparsest import methods, rows, sparsest
+from lib.sparsest.row_equations import RowEquations, States
+from lib.sparsest.table import Scaled
+
+
+def program(values: torch.Tensor, zeta: float):
+    scaled = Scaled(values[None], values.new_tensor([zeta]))
+    return scaled, scaled.program(scaled.weights(1e-4))
+
+
+def some_states(n: int, count: int, seed: int = 0) -> torch.Tensor:
+    chosen = torch.randperm(2**n - 1, generator=torch.Generator().manual_seed(seed))[:count] + 1
+    return torch.zeros(1, 2**n, dtype=torch.bool).index_fill(1, chosen, True)
+
+
+def equation(states: States, n: int) -> torch.Tensor:
+    """`combine` as a matrix of (rows kept, 3 tables), unit vector by unit vector."""
+    size = 2**n
+    units = torch.eye(3 * size, dtype=torch.float64).view(3 * size, 1, 3, size)
+    return torch.stack([states.combine(u)[0, states.rows] for u in units], 1)
+
+
+@pytest.mark.parametrize("n", [1, 4, 6])
+def test_the_equation_is_that_of_the_logical_model_and_has_its_adjoint(n: int) -> None:
+    states = States(some_states(n, max(1, 2**n // 3)))
+    u = torch.randn(1, 3, 2**n, dtype=torch.float64, generator=torch.Generator().manual_seed(n))
+    u[..., 0] = 0.0
+    a, o, d = u.unbind(1)
+    own = states.combine(u)
+    sign = 1.0 - 2.0 * (subsets.orders(n) % 2)
+    h = subsets.logical_model(sign * a, o, torch.zeros(1, dtype=torch.float64))
+    torch.testing.assert_close(own, torch.where(states.kept, sign * h + d, 0.0), rtol=0.0, atol=1e-12)
+    y = torch.where(states.kept, torch.randn_like(d), 0.0)
+    spread = states.spread(y)
+    assert torch.isclose((own * y).sum(), (u * spread).sum(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("n", [2, 5])
+def test_the_matrix_is_that_of_its_definition(n: int) -> None:
+    states = States(some_states(n, 2**n // 2))
+    diagonals = torch.rand(1, 3, 2**n, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) + 0.1
+    diagonals[..., 0] = 0.0
+    a = equation(states, n)
+    dense = (a * diagonals.flatten()) @ a.T
+    found = RowEquations(states, diagonals)
+    torch.testing.assert_close(found.factor.tril() @ found.factor.tril().T, dense, rtol=1e-12, atol=1e-12)
+    right = torch.where(states.kept, torch.randn(1, 2**n, dtype=torch.float64), 0.0)
+    y, flows = found.solve(right, right.new_tensor([1e-10]))
+    torch.testing.assert_close(states.combine(flows), right, rtol=0.0, atol=1e-10)
+    torch.testing.assert_close(y[0, states.rows], torch.linalg.solve(dense, right[0, states.rows]), rtol=1e-8, atol=0.0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_from_a_few_random_states_it_gets_to_the_optimum_of_all(seed: int) -> None:
+    """The states that are needed join; a dozen of 127 to begin with."""
+    values = tables(7, 1, seed)[0] if seed % 2 else planted(7, 6, seed)[2]
+    zeta = [0.05, 0.3][seed // 3] * float(values.abs().max())
+    scaled, whole = program(values, zeta)
+    began = some_states(7, 12, seed)
+    iterates = rows._Rows(whole, began)
+    found = iterates.run(1e-6, 100)
+    assert (began <= iterates.states.kept).all() and began.sum() < iterates.states.kept.sum()
+    exact = optimum(values, zeta) / float(scaled.unit)
+    assert float(found.bound) <= exact * (1 + 1e-8) and exact * (1 - 1e-8) <= float(found.objective)
+    assert float(found.objective - found.bound) <= 1e-6 * float(found.objective)
+
+
+def degenerate(n: int) -> torch.Tensor:
+    order = subsets.orders(n).double()
+    additive = sum(((torch.arange(2**n) >> i) & 1).double() * (i - 1.7) for i in range(n))
+    return torch.stack([0.0 * order + 3.7, additive, order, (-1.0) ** order, (order == n).double(), tables(n, 1)[0]])
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.02, 0.3, 1.0])
+def test_degenerate_tables_are_solved_and_repeat(fraction: float) -> None:
+    values = degenerate(5)
+    zeta = fraction * (values - values[:, :1]).abs().amax(-1)
+    found, again = (sparsest(values, zeta, tolerance=1e-6, method="rows") for _ in range(2))
+    assert_consistent(found, values, zeta)
+    assert (found.gap <= 1e-6).all()
+    for one, other in zip(vars(found).values(), vars(again).values(), strict=True):
+        assert torch.equal(one, other)
+    for k, v in enumerate(values):
+        exact, slack = optimum(v, float(zeta[k])), 1e-8 * v.abs().max().item() * 2**5
+        assert found.lower_bound[k] <= exact + slack and exact - slack <= found.objective[k]
+
+
+def test_nine_players_by_rows_agree_with_all_states() -> None:
+    values = torch.cat([network_tables(9)[:1], planted(9, 12, seed=0)[2][None]])
+    zeta = 0.02 * (values[:, -1] - values[:, 0]).abs()
+    found = sparsest(values, zeta, tolerance=1e-5, method="rows")
+    assert_consistent(found, values, zeta)
+    assert (found.gap <= 1e-5).all()
+    whole = sparsest(values, zeta, tolerance=1e-7, method="interior point")
+    assert (found.lower_bound <= whole.objective).all() and (whole.lower_bound <= found.objective).all()
+
+
+@pytest.mark.parametrize(
+    ("n", "exact", "tolerance", "method"),
+    [
+        (1, False, 1e-7, "interior point"),
+        (11, False, 1e-4, "interior point"),
+        (11, True, 1e-7, "interior point"),
+        (12, False, 1e-4, "rows"),
+        (16, False, 1e-3, "rows"),
+        (12, True, 1e-4, "interior point"),
+        (14, True, 1e-7, "interior point"),
+        (14, True, 1e-4, "first order"),
+        (15, True, 1e-7, "first order"),
+    ],
+)
+def test_auto_chooses_by_players_zeta_and_tolerance(monkeypatch, n, exact, tolerance, method) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(methods, "free_memory", lambda device: 2**40)
+    assert methods.choose(n, exact, tolerance, cpu) == method
+    monkeypatch.setattr(methods, "free_memory", lambda device: 1000)
+    assert methods.choose(n, exact, tolerance, cpu) == "first order"
+
+
+@pytest.mark.case("B9")
+def test_long_work_is_told_first(monkeypatch) -> None:
+    """Case B9: where memory is short the method that fits is taken, and one line says how long it may take."""
+    monkeypatch.setattr(methods, "free_memory", lambda device: 2**27)
+    nothing = torch.zeros(4, 2**14, dtype=torch.float64)
+    with pytest.warns(UserWarning, match=r"4 tables of 14 players by 'first order', .* about .* to .* s"):
+        found = sparsest(nothing, 0.1, tolerance=1e-3)
+    assert (found.gap == 0).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sparsest(nothing[:, : 2**11], 0.1)
+
+
+def test_what_takes_longer_is_told_to_take_longer() -> None:
+    for method in ("interior point", "rows", "first order"):
+        low, high = zip(*(methods.seconds(method, n, 1e-4, 1) for n in (12, 13, 14, 16)), strict=True)
+        assert list(low) == sorted(low) and list(high) == sorted(high)
+        assert all(a <= b for a, b in zip(low, high, strict=True))
+        assert methods.seconds(method, 12, 1e-4, 3)[1] == 3 * high[0]
+
+
+INTERRUPTED = """
+import torch
+from lib.sparsest import sparsest
+torch.set_num_threads(2)
+values = torch.randn(64, 2**12, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+print("begun", flush=True)
+try:
+    sparsest(values, 0.0, tolerance=1e-9, method={method!r}, max_iterations=100000)
+except KeyboardInterrupt:
+    print("back", flush=True)
+"""
+
+
+@pytest.mark.case("B8")
+@pytest.mark.parametrize("method", ["interior point", "simplex"])
+def test_an_interrupt_comes_back(method: str) -> None:
+    """Case B8: the parts at work end early, those that wait never begin. 64 such tables take minutes."""
+    running = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED.format(method=method)], stdout=subprocess.PIPE, text=True, bufsize=1
+    )
+    try:
+        assert running.stdout.readline() == "begun\n"
+        time.sleep(1.0)
+        running.send_signal(signal.SIGINT)
+        said, _ = running.communicate(timeout=30)  # a busy machine is no defect; without a stop it takes far longer
+    finally:
+        running.kill()
+    assert said == "back\n" and running.returncode == 0
