@@ -75,7 +75,10 @@ def interactions(
         swing = [float(strengths.swing(table)) for table in tables]
     swing = torch.as_tensor(np.asarray(swing, dtype=float), device=device)
     limits = {"tau": tau * swing, "zeta": zeta * swing}
-    result = sparsest(tables, limits["zeta"][:, None].expand(tables.shape[:2]), tolerance, ties=ties)
+    # Up to 12 players by one method whatever "auto" is, so that results that ship do not move with it.
+    method = "interior point" if tables.shape[-1] <= 2**12 else "auto"
+    bound = limits["zeta"][:, None].expand(tables.shape[:2])
+    result = sparsest(tables, bound, tolerance, ties=ties, method=method)
     fields = {}
     for name in ("i_and", "i_or", "gamma", "delta"):
         fields[name] = (values.dims, getattr(result, name).cpu().numpy())
