@@ -1,5 +1,6 @@
 """From value tables to interactions: the pair of tables as one object, and the labelled form of `sparsest`."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from . import strengths
-from .sparsest import sparsest
+from .sparsest import TakesLong, sparsest
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +79,9 @@ def interactions(
     # Up to 12 players by one method whatever "auto" is, so that results that ship do not move with it.
     method = "interior point" if tables.shape[-1] <= 2**12 else "auto"
     bound = limits["zeta"][:, None].expand(tables.shape[:2])
-    result = sparsest(tables, bound, tolerance, ties=ties, method=method)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TakesLong)  # a notebook says itself how long it takes
+        result = sparsest(tables, bound, tolerance, ties=ties, method=method)
     fields = {}
     for name in ("i_and", "i_or", "gamma", "delta"):
         fields[name] = (values.dims, getattr(result, name).cpu().numpy())

@@ -6,10 +6,11 @@
 from importlib import import_module
 
 from .attainable import Range, attainable_range
+from .methods import TakesLong
 from .solve import sparsest
 from .table import Sparsest
 
-__all__ = ["Range", "Sampled", "Sparsest", "attainable_range", "sparsest", "sparsest_sampled"]
+__all__ = ["Range", "Sampled", "Sparsest", "TakesLong", "attainable_range", "sparsest", "sparsest_sampled"]
 
 
 def __getattr__(name: str) -> object:

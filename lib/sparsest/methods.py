@@ -22,6 +22,10 @@ IN_TABLES = 2e9  # and in transforms
 STEPS = 12  # factorisations of a table, about
 
 
+class TakesLong(UserWarning):
+    """Said before the work that may take more than 10 s, with from how long to how long."""
+
+
 def choose(n: int, exact: bool, tolerance: float, device: torch.device) -> str:
     """The method of "auto"; `exact` where ζ = 0 in all tables, which then need all of their rows.
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from .. import subsets
 from ..checks import require
 from .batches import in_batches
-from .methods import FROM, SOLVERS, choose, seconds
+from .methods import FROM, SOLVERS, TakesLong, choose, seconds
 from .table import Scaled, Sparsest, check, check_number
 
 SETTLED = 1e-3  # share of the strength that may lie at another order before it is said
@@ -74,6 +74,7 @@ def sparsest(
         warnings.warn(
             f"{len(tables)} tables of {n} players by {method!r}, tolerance {tolerance:g}: about {least:.2g} to "
             f"{most:.2g} s on two cores",
+            TakesLong,
             stacklevel=2,
         )
 
