@@ -152,10 +152,12 @@ def test_what_takes_longer_is_told_to_take_longer() -> None:
 
 
 INTERRUPTED = """
+import signal
 import torch
 from lib.sparsest import sparsest
 torch.set_num_threads(2)
 values = torch.randn(64, 2**12, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores it
 print("begun", flush=True)
 try:
     sparsest(values, 0.0, tolerance=1e-9, method={method!r}, max_iterations=100000)

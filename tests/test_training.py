@@ -122,12 +122,14 @@ def test_a_training_killed_at_any_epoch_ends_in_the_same_bytes(tmp_path):
 
 def test_a_training_whose_process_is_killed_goes_on(tmp_path):
     script = (
-        "import os, signal, sys\n"
+        "import os, signal, sys, torch\n"
         "from pathlib import Path\n"
         "from tests.test_training import droppy\n"
+        "torch.set_num_threads(int(sys.argv[2]))\n"  # on as many as the rest, whatever ran here before
         "droppy(Path(sys.argv[1]), lambda line: line.startswith('epoch    2') and os.kill(os.getpid(), signal.SIGKILL))"
     )
-    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / "killed")], cwd=ROOT)
+    command = [sys.executable, "-c", script, str(tmp_path / "killed"), str(torch.get_num_threads())]
+    killed = subprocess.run(command, cwd=ROOT)
     assert killed.returncode == -signal.SIGKILL
     assert "unfinished.pt" in contents(tmp_path / "killed")
     once = time.time_ns()
