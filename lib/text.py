@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 from jaxtyping import Bool, Int64
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
-from tokenizers import BertWordPieceTokenizer
 from torch import Tensor
 
 from .randomness import generator
@@ -23,6 +22,8 @@ def tokenise(
 
     They are padded to `length` and cut there; the second answer is how many were cut. Of a pair the longer one is.
     """
+    from tokenizers import BertWordPieceTokenizer  # of the extra [text]: what is without sentences does without it
+
     tokenizer = BertWordPieceTokenizer(str(vocabulary), lowercase=True)
     tokenizer.enable_padding(length=length, pad_id=PAD)
     tokenizer.enable_truncation(length)

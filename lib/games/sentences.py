@@ -173,7 +173,7 @@ def _asked(words: Sequence[str], encoding: object, first: str, second: str | Non
         places = [
             (which, match.start(), match.end())
             for which, sentence in enumerate([first] if second is None else [first, second])
-            for match in re.finditer(rf"(?<!\w){re.escape(word.strip())}(?!\w)", sentence)
+            for match in re.finditer(rf"(?<![^\W_]){re.escape(word.strip())}(?![^\W_])", sentence)
         ]
         before = next((k for k, place in enumerate(places) if place[:2] not in taken), None)
         if not word.strip() or before is None:
