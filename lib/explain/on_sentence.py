@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from ..games.sentences import places_of
 from .picture import Picture
 from .upset import DARK
 
@@ -63,7 +64,7 @@ def place(name: str, sentence: str) -> tuple[int, int]:
     """
     numbered = re.fullmatch(r"(.+) \((\d+)\)", name)
     word, which = (numbered[1], int(numbered[2])) if numbered else (name, 1)
-    found = [match.span() for match in re.finditer(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", sentence)]
+    found = places_of(word, sentence)
     if len(found) < which:
         raise ValueError(f"sentence has no {name!r}: allowed is the sentence that was explained")
     return found[which - 1]

@@ -171,9 +171,9 @@ def _asked(words: Sequence[str], encoding: object, first: str, second: str | Non
     found = []
     for word in words:
         places = [
-            (which, match.start(), match.end())
+            (which, start, end)
             for which, sentence in enumerate([first] if second is None else [first, second])
-            for match in re.finditer(rf"(?<![^\W_]){re.escape(word.strip())}(?![^\W_])", sentence)
+            for start, end in places_of(word.strip(), sentence)
         ]
         before = next((k for k, place in enumerate(places) if place[:2] not in taken), None)
         if not word.strip() or before is None:
@@ -190,6 +190,15 @@ def _asked(words: Sequence[str], encoding: object, first: str, second: str | Non
         used |= dict.fromkeys(own, word)
         found.append((_name(word.strip(), before), own))
     return found
+
+
+def places_of(word: str, sentence: str) -> list[tuple[int, int]]:
+    """From where to where a word or phrase stands, each time; words are runs of letters and digits.
+
+    >>> places_of("foo", "foo_bar, food, foo")
+    [(0, 3), (15, 18)]
+    """
+    return [match.span() for match in re.finditer(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", sentence)]
 
 
 def _name(word: str, before: int) -> str:
