@@ -48,9 +48,10 @@ lab: .venv/ready
 bench: .venv/ready-to-test
 	python tests/bench.py
 
-faults: .venv/ready-to-test # kills at random moments, unusual places, and the solver on 101,000 tables: hours
+faults: .venv/ready-to-test # kills at random moments, unusual places, the solver on 101,000 tables, slow tests: hours
 	python -m lib.shipped ready
 	dvc pull data.dvc
+	python -m pytest -m slow
 	python tests/faults.py
 	python tests/faults.py --places
 	python tests/fuzz.py

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,3 +36,12 @@ def whole(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # a folder that may not be written to has none
             partial.unlink(missing_ok=True)
+
+
+def git(root: Path, *command: str) -> bytes | None:
+    """What git prints; None where it fails, as in a folder that it does not know, and where there is no git."""
+    try:
+        done = subprocess.run(["git", *command], cwd=root, capture_output=True)
+    except OSError:
+        return None
+    return None if done.returncode else done.stdout

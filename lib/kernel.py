@@ -3,6 +3,7 @@
 import hashlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,17 +14,23 @@ from pathlib import Path
 from types import FrameType
 
 import psutil
+from ipykernel import kernelapp
 from ipykernel.kernelspec import make_ipkernel_cmd
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
+from . import forked
 from .experiments import ROOT
 
-LONGEST = 80  # bytes of a folder's path in which a socket may lie: the system allows some hundred with its name
 WAIT = 10.0  # seconds for which a kernel may outlive its notebook: it looks for it once a second
-SHELLS = {"sh", "bash", "dash", "zsh", "fish", "ksh"}
 FONTS = ROOT / "build" / "matplotlib"  # matplotlib's list of them, in a folder that can be written to, as HOME may not
+ENVIRONMENT = {  # of a kernel, whatever is set around it
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "MPLCONFIGDIR": str(FONTS),
+    "PYTHONOPTIMIZE": "",
+}
 AT_WORK: set[int] = set()  # kernels of this process
+RESERVED: list["Reserved"] = []  # what the next one will be, in a process that `lib.server` forked
 
 
 class Kernel(AsyncKernelManager):
@@ -46,20 +53,21 @@ class Kernel(AsyncKernelManager):
     @property
     def kernel_spec(self) -> KernelSpec:
         """Of this Python; figures come out as PNG, without a reader's IPython profile, and assert holds."""
-        environment = {
-            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-            "IPYTHONDIR": str(self.folder / "ipython"),
-            "MPLCONFIGDIR": str(FONTS),
-            "PYTHONOPTIMIZE": "",
-        }
+        own = {**ENVIRONMENT, "IPYTHONDIR": str(self.folder / "ipython")}
         return KernelSpec(
-            argv=make_ipkernel_cmd(), display_name="Python 3", language="python", env=environment, resource_dir=""
+            argv=make_ipkernel_cmd(), display_name="Python 3", language="python", env=own, resource_dir=""
         )
 
     async def _async_launch_kernel(self, kernel_cmd: list[str], **options: object) -> None:
-        if self.held:
-            options["pass_fds"] = self.held
-        await super()._async_launch_kernel(kernel_cmd, **options)
+        if RESERVED:
+            process = RESERVED.pop()
+            process.start(kernel_cmd, options["env"], str(options.get("cwd", ROOT)), self.held)
+            self.provisioner.process = process
+            self.provisioner.pid = self.provisioner.pgid = process.pid
+        else:
+            if self.held:
+                options["pass_fds"] = self.held
+            await super()._async_launch_kernel(kernel_cmd, **options)
         AT_WORK.add(self.provisioner.pid)
 
     async def _async_is_alive(self) -> bool:
@@ -70,16 +78,86 @@ class Kernel(AsyncKernelManager):
     is_alive = _async_is_alive
 
 
-def kernel(folder: Path, held: tuple[int, ...] = ()) -> type[Kernel]:
-    """The class of a kernel with its socket in `folder`; papermill makes it.
+class Reserved:
+    """A process that waits to become a kernel, with as much of subprocess.Popen as Jupyter uses."""
 
-    The list of fonts is made first, once: a kernel that makes it says so in its notebook, if that takes some seconds.
+    stdin = stdout = stderr = None
+
+    def __init__(self, pid: int, connection: socket.socket):
+        self.pid, self.connection, self.returncode = pid, connection, None
+
+    def start(self, command: list[str], environment: dict[str, str], folder: str, held: tuple[int, ...]) -> None:
+        """It becomes the kernel of `command`, python -m ipykernel_launcher with its options."""
+        options = [*command[command.index("ipykernel_launcher") + 1 :], f"--IPKernelApp.parent_handle={os.getpid()}"]
+        forked.send(self.connection, {"options": options, "environment": environment, "folder": folder}, held)
+        self.connection.close()
+
+    def poll(self) -> int | None:
+        return self._waited(os.WNOHANG)
+
+    def wait(self) -> int:
+        return self._waited(0)
+
+    def _waited(self, how: int) -> int | None:
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, how)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def reserved() -> bool:
+    """Forks the process that the next kernel will be, before there are threads: False here, True at the kernel's end.
+
+    It waits until it is started, and ends with this process.
     """
+    here, there = socket.socketpair()
+    pid = os.fork()
+    if pid:
+        there.close()
+        RESERVED.append(Reserved(pid, here))
+        return False
+    here.close()
+    received = forked.receive(there)
+    if received is None:
+        os._exit(0)
+    there.close()
+    command, held = received
+    os.setsid()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for file in held:
+        os.set_inheritable(file, False)
+    os.environ.clear()
+    os.environ.update(command["environment"])
+    os.chdir(command["folder"])
+    if sys.path[0] == os.getcwd():
+        del sys.path[0]  # as ipykernel_launcher does it
+    kernelapp.launch_new_instance(command["options"])
+    return True
+
+
+def kernel(folder: Path, held: tuple[int, ...] = ()) -> type[Kernel]:
+    """The class of a kernel with its socket in `folder`; papermill makes it."""
+    fonts()
+    return type("Kernel", (Kernel,), {"folder": folder, "held": held})
+
+
+def fonts() -> None:
+    """Makes matplotlib's list of fonts, once: a kernel that makes it says so in its notebook, if it takes seconds."""
     if not any(FONTS.glob("fontlist-*.json")):
         FONTS.mkdir(parents=True, exist_ok=True)
-        environment = {**os.environ, "MPLCONFIGDIR": str(FONTS)}
-        subprocess.run([sys.executable, "-c", "import matplotlib.font_manager"], env=environment, capture_output=True)
-    return type("Kernel", (Kernel,), {"folder": folder, "held": held})
+        own = {**os.environ, "MPLCONFIGDIR": str(FONTS)}
+        subprocess.run([sys.executable, "-c", "import matplotlib.font_manager"], env=own, capture_output=True)
 
 
 @contextmanager
@@ -132,41 +210,3 @@ def end_at_signals() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as a shell's background job has it
             signal.signal(number, end)
-
-
-def end_with_parent(every: float = 0.5) -> None:
-    """Sends SIGTERM to this process as soon as the one that started it is gone, which may have been killed alone.
-
-    It is looked for each `every` seconds. Between the two there may be shells, which outlive it.
-    """
-    begun = _line()
-    if _orphaned(begun):
-        os.kill(os.getpid(), signal.SIGTERM)
-        return
-
-    def watch() -> None:
-        while _line() == begun:
-            time.sleep(every)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _line() -> list[int]:
-    """The process ids of the parent, and as far as it is a shell that runs one command, of its parent and so on."""
-    line = [os.getppid()]
-    with suppress(psutil.Error):
-        while (process := psutil.Process(line[-1])).name() in SHELLS and "-c" in process.cmdline()[1:]:
-            line.append(process.ppid())
-    return line
-
-
-def _orphaned(line: list[int]) -> bool:
-    """Whether the parent has gone already: who takes over an orphan is of another session, or the first process."""
-    try:
-        process = psutil.Process(line[-1])
-        if os.getsid(process.pid) != os.getsid(0):
-            return True
-        return process.pid == 1 and not any("dvc" in word or "python" in word for word in process.cmdline())
-    except (psutil.Error, OSError):
-        return True

@@ -5,6 +5,11 @@ python -m lib.notebook weave NAME           prose and outputs together → resul
 python -m lib.notebook alone NAME           one of no one experiment → results/NAME.ipynb, with its inputs' md5
 """
 
+if __name__ == "__main__":
+    from .forked import elsewhere
+
+    elsewhere()  # before what takes seconds to import
+
 import argparse
 import base64
 import hashlib
@@ -13,7 +18,6 @@ import logging
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -24,7 +28,7 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
-from . import experiments, kernel
+from . import experiments, forked, kernel
 from .closure import SHOWN, closure
 from .experiments import ROOT
 from .files import whole
@@ -108,17 +112,11 @@ def run(source: Path, output: Path, parameters: dict) -> None:
     for name in parameters:
         if name not in known:
             raise ValueError(f"parameter = {name!r}: {source.name} has {', '.join(known)}")
-    os.environ["TQDM_DISABLE"] = "1"  # a progress bar would be another output each time
-    # Threads that spin are many times slower on a busy machine. Small letters, for in Turkish I is no capital of i.
-    os.environ["OMP_WAIT_POLICY"] = "passive"
+    os.environ.update(forked.QUIET)
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it logs is said below, in one line
     partial = output.with_suffix(".partial.ipynb")
     output.parent.mkdir(parents=True, exist_ok=True)
-    short = None if len(os.fsencode(tempfile.gettempdir())) <= kernel.LONGEST else "/tmp"
-    with (
-        kernel.only_one(output) as held,
-        tempfile.TemporaryDirectory(prefix="kernel-", dir=short, ignore_cleanup_errors=True) as folder,
-    ):
+    with kernel.only_one(output) as held, forked.folder("kernel-") as folder:
         manager = kernel.kernel(Path(folder), held)
         try:
             papermill.execute_notebook(
@@ -217,6 +215,7 @@ def main() -> None:
     running.add_argument("experiment")
     running.add_argument("--folder", default="results", help="where to read and write")
     running.add_argument("--overrides", type=json.loads, default={}, help="settings to change, as JSON")
+    running.add_argument("--code", type=Path, help="the folder of what prepare wrote, if not build/EXPERIMENT")
     commands.add_parser("alone").add_argument("notebook", choices=ALONE)
     commands.add_parser("weave").add_argument("experiment")
     arguments = parser.parse_args()
@@ -240,7 +239,7 @@ def main() -> None:
     defaults = {"overrides": {}, "folder": "results"}
     changed = {name: getattr(arguments, name) for name, value in defaults.items() if getattr(arguments, name) != value}
     run(
-        ROOT / "build" / arguments.experiment / f"{arguments.notebook}.ipynb",
+        (arguments.code or ROOT / "build" / arguments.experiment) / f"{arguments.notebook}.ipynb",
         results / "run" / f"{arguments.notebook}.ipynb",
         {"experiment": arguments.experiment, **changed},
     )
@@ -254,7 +253,7 @@ def ended(command: Callable[[], None]) -> None:
     kernel.end_at_signals()
     try:
         if "DVC_STAGE" in os.environ:
-            kernel.end_with_parent()
+            forked.end_with_parent()
         command()
     except (ValueError, OSError, RuntimeError) as error:
         sys.exit(f"error: {error}")

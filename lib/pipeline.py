@@ -24,9 +24,9 @@ from pathlib import Path
 
 import yaml
 
-from . import experiments, shipped
-from .claims import Claim, read
+from . import experiments, forked, shipped
 from .experiments import ROOT
+from .files import git
 
 SECONDS = {  # of each stage of the digits, alone on two cores: what is longest starts first
     **{"train": 50, "extract": 40, "inject": 60, "decompose": 220, "logical_model": 15, "why_exact": 110},
@@ -87,15 +87,6 @@ def set_aside(name: str, root: Path = ROOT) -> bool:
     return True
 
 
-def git(root: Path, *command: str) -> bytes | None:
-    """What git prints; None where it fails, as in a folder that it does not know, and where there is no git."""
-    try:
-        done = subprocess.run(["git", *command], cwd=root, capture_output=True)
-    except OSError:
-        return None
-    return None if done.returncode else done.stdout
-
-
 # Reads the numbers of process groups, each as it begins and as it ends, and ends those that are left at the end of
 # input, which comes when this process is gone, killed or not.
 GUARD = "\n".join(
@@ -118,6 +109,7 @@ class Running:
 
     def __init__(self, root: Path = ROOT):
         self.root = root
+        self.environment = dict(os.environ)
         self.processes: set[subprocess.Popen] = set()
         self.stopped = threading.Event()
         self.telling = threading.Lock()
@@ -134,7 +126,9 @@ class Running:
         """Runs DVC and prints what it says, less its chatter, with `said` before it; its exit status."""
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
         with self.telling:
-            process = subprocess.Popen(["dvc", *arguments], cwd=self.root, start_new_session=True, **pipes)
+            process = subprocess.Popen(
+                ["dvc", *arguments], cwd=self.root, env=self.environment, start_new_session=True, **pipes
+            )
             self.processes.add(process)
             self._tell(process)
         if self.stopped.is_set():  # meanwhile
@@ -198,48 +192,6 @@ def _longest(row: str, needs: dict[str, set[str]], seconds: dict[str, int]) -> f
     return seconds[row] + max(after, default=0)
 
 
-def differences(shipped: list[Claim], yours: list[Claim]) -> list[str]:
-    """A line for each claim that one of the two lacks, whose verdict differs, or whose value is outside its band."""
-    was, now = ({(row.key, row.claim, row.where): row for row in rows} for rows in (shipped, yours))
-    lines = []
-    for key in {**was, **now}:
-        other, row = was.get(key), now.get(key)
-        if other is None or row is None or row.verdict != other.verdict or not _within(row, other):
-            told = [f"{one.figures} ({one.verdict})".strip() if one else "none" for one in (other, row)]
-            lines.append(f"  {key[1]} ({key[2]}): {told[0]} ships, {told[1]} is yours")
-    return lines
-
-
-def _within(row: Claim, other: Claim) -> bool:
-    if row.measured is None or other.measured is None:
-        return row.measured is other.measured
-    low, high = other.interval or (other.measured, other.measured)
-    near = 1e-6 * max(1.0, abs(other.measured))
-    return low - near <= row.measured <= high + near
-
-
-def compare(names: list[str], root: Path = ROOT) -> None:
-    """Prints where the claims differ from those of the last commit, and how to put the shipped files back."""
-    for name in names:
-        path = Path("results") / name / "claims.json"
-        ships = git(root, "show", f"HEAD:{path}")
-        if ships is None:
-            print(f"{name}: no claims of it ship, or git does not know them; there is nothing to compare")
-            continue
-        if ships == (root / path).read_bytes():
-            print(f"{name}: all claims are, byte for byte, those that ship.")
-            continue
-        was = root / "build" / "shipped-claims.json"
-        was.write_bytes(ships)
-        lines = differences(read(was), read(root / path))
-        if lines:
-            print(f"{name}: claims whose verdict differs from what ships, or whose value is outside its band:")
-            print("\n".join(lines))
-        else:
-            print(f"{name}: the claims agree with those that ship, within their bands.")
-        print(f"git restore results/{name} dvc.lock puts the shipped files back.")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m lib.pipeline", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--workers", type=int, default=min(4, os.cpu_count() or 1), help="stages side by side")
@@ -265,7 +217,10 @@ def main() -> int:
         stale = outdated(needs)
         if stale:
             print(f"{len(stale)} of {len(needs)} stages have to run, up to {workers} side by side")
-            if failed := run(needs, stale - {f"prepare@{name}" for name in names}, workers, running.stage):
+            with forked.served(ROOT) as found:
+                running.environment |= found
+                failed = run(needs, stale - {f"prepare@{name}" for name in names}, workers, running.stage)
+            if failed:
                 print(f"{failed} failed; what it said stands above. The same command goes on from there.")
                 return 1
     except BaseException:
@@ -274,6 +229,8 @@ def main() -> int:
     status = running.dvc("--wait-for-lock", "repro", "--quiet")
     shipped.keep()
     if not status:
+        from .shipped.compared import compare  # its imports take seconds
+
         compare(names)
     return status
 

@@ -29,14 +29,8 @@ def extremes(v: torch.Tensor, zeta: float, m: int, slack: float) -> tuple[float,
     return ends[0], -ends[1], optimum
 
 
-@settings(max_examples=10, deadline=None)
-@given(
-    n=st.integers(1, 4),
-    seed=st.integers(0, 2**32),
-    digits=st.sampled_from([0, 1, 15]),
-    fraction=st.sampled_from([0.0, 0.1]),
-)
-def test_range_of_the_exact_optima_lies_within(n: int, seed: int, digits: int, fraction: float) -> None:
+def within(n: int, seed: int, digits: int, fraction: float) -> None:
+    """The range of the exact optima lies within what is found, and no farther than the slack allows."""
     values = torch.randn(2**n, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)).round(
         decimals=digits
     )
@@ -50,6 +44,26 @@ def test_range_of_the_exact_optima_lies_within(n: int, seed: int, digits: int, f
         assert found.smallest[k] <= smallest + margin and found.largest[k] >= largest - margin
         smallest, largest, _ = extremes(values, zeta, m, 1.1e-3)
         assert found.smallest[k] >= smallest - margin and found.largest[k] <= largest + margin
+
+
+ANY = {
+    "seed": st.integers(0, 2**32),
+    "digits": st.sampled_from([0, 1, 15]),
+    "fraction": st.sampled_from([0.0, 0.1]),
+}
+
+
+@settings(max_examples=5, deadline=None)
+@given(n=st.integers(1, 3), **ANY)
+def test_range_of_the_exact_optima_lies_within(**table: object) -> None:
+    within(**table)
+
+
+@pytest.mark.slow
+@settings(max_examples=100, deadline=None)
+@given(n=st.integers(1, 4), **ANY)
+def test_ranges_of_many_tables(**table: object) -> None:
+    within(**table)
 
 
 def test_two_players_may_be_additive_or_not_at_the_same_norm() -> None:

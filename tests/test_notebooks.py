@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ import pytest
 import torch
 import xarray as xr
 
-from lib import datasets, networks, notebook, players, prepare, training
+from lib import datasets, forked, networks, notebook, players, prepare, training
 from lib.experiments import ROOT
 
 SMALL = {
@@ -37,57 +38,71 @@ SMALL = {
 PNG = {"figure-2", "figure-3", "figure-4a", "figure-4b", "figure-4c", "figure-5"}
 
 
+AGAIN = [name for name in prepare.STAGES if name not in ("1_train", "why_exact", "choices")]  # these have such tests
+
+
 @pytest.fixture(scope="module")
 def sources():
-    return {
+    """The notebooks; the descents of why_exact take fewer steps here."""
+    found = {
         name: nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
         for name in [*prepare.STAGES, "alternatives"]
     }
-
-
-def run(folder, name, source):
-    """One notebook on the small setting, as a stage runs it."""
-    code = folder / "code" / f"{name}.ipynb"
-    prepare.write(prepare.code_of(source), code)
-    parameters = {"experiment": "digits-vgg", "overrides": SMALL, "folder": str(folder)}
-    notebook.run(code, folder / "digits-vgg" / "run" / f"{name}.ipynb", parameters)
-
-
-IN_ONE_PROCESS = """
-import json, sys
-import matplotlib
-import torch
-matplotlib.use("agg")
-from matplotlib import pyplot
-notebooks, parameters = map(json.loads, sys.argv[1:])
-threads = torch.get_num_threads()
-for path in notebooks:
-    torch.set_num_threads(threads)  # those that measure set their own
-    names = {"display": lambda *shown: None}
-    for cell in json.load(open(path, encoding="utf-8"))["cells"]:
-        exec(cell["source"], names)
-        if "parameters" in cell["metadata"].get("tags", []):
-            names.update(parameters)
-    pyplot.close("all")
-"""
-ALONE_AGAIN = ("1_train", "5_disentangle", "6_figures")  # whose notebooks are compared, too, with their pictures
+    (cell,) = (cell for cell in found["why_exact"].cells if cell.source.startswith("STEPS = (100, 1000, 10000)\n"))
+    cell.source = cell.source.replace("(100, 1000, 10000)", "(10, 100, 300)", 1)
+    return found
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, sources):
-    """The results of the whole pipeline on the small setting, twice: by its stages, and most of it in one process."""
+def server():
+    """One process forks all stages, as in `make figures`."""
+    with forked.served(ROOT) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def run(server):
+    """Runs a notebook on the small setting as a stage does."""
+
+    def run(folder, name, source, **changed):
+        prepare.write(prepare.code_of(source), folder / "code" / f"{name}.ipynb")
+        arguments = [
+            "--overrides",
+            json.dumps(SMALL | changed),
+            "--folder",
+            str(folder),
+            "--code",
+            str(folder / "code"),
+        ]
+        with pytest.MonkeyPatch.context() as patched:
+            for variable, value in server.items():
+                patched.setenv(variable, value)
+            command = ["run", name, "digits-vgg", "--overrides", json.dumps(SMALL | changed), *arguments]
+            status = forked.run(command, dict(os.environ))
+        if status is None:  # no server on this system
+            status = subprocess.run([sys.executable, "-m", "lib.notebook", *command], cwd=ROOT).returncode
+        assert status == 0, name
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, run, sources):
+    """The results of the whole pipeline on the small setting, and of most of it on the same checkpoints again."""
     first, second = (tmp_path_factory.mktemp("results") for _ in range(2))
     for name, source in sources.items():
         run(first, name, source)
-    run(second, "1_train", sources["1_train"])
-    parameters = {"experiment": "digits-vgg", "overrides": SMALL, "folder": str(second)}
-    codes = [str(first / "code" / f"{name}.ipynb") for name in sources if name != "1_train"]
-    command = [sys.executable, "-c", IN_ONE_PROCESS, json.dumps(codes), json.dumps(parameters)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    for name in ALONE_AGAIN[1:]:
+    for made in ("checkpoints", "curves.csv", "timepoints.json", "labels.json"):
+        path = first / "digits-vgg" / made
+        (shutil.copytree if path.is_dir() else shutil.copy)(path, _parent(second / "digits-vgg" / made))
+    for name in AGAIN:
         run(second, name, sources[name])
     return [first / "digits-vgg", second / "digits-vgg"]
+
+
+def _parent(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def test_all_results_are_there(runs):
@@ -123,18 +138,20 @@ def test_the_tutorials_write_their_statistics_and_figures(runs):
         assert all(0 <= row[f"condition_{k}"]["fails"] <= 1 for k in (1, 2, 3))
 
 
-def test_a_second_run_changes_no_byte(runs, sources):
+def test_a_second_run_changes_no_byte(runs):
     def contents(results):
         files = (path for path in sorted(results.rglob("*")) if path.is_file() and path.suffix != ".md5")
         mentions = str(results.parent).encode()  # the folder is a parameter of the notebook
         return {str(path.relative_to(results)): path.read_bytes().replace(mentions, b"") for path in files}
 
     first, second = (contents(results) for results in runs)
-    assert first.keys() - second.keys() == {f"run/{name}.ipynb" for name in sources if name not in ALONE_AGAIN}
+    once = {f"run/{name}.ipynb" for name in ("1_train", "why_exact", "choices", "alternatives")}
+    once |= {"choices.json", "figure-choices.png", "alternative-values.nc"}
+    assert first.keys() - second.keys() == once and len(second) > 30
     assert [name for name in second if second[name] != first[name]] == []
 
 
-def test_a_network_of_ones_own_is_measured_as_it_is(sources, tmp_path, monkeypatch):
+def test_a_network_of_ones_own_is_measured_as_it_is(run, sources, tmp_path, monkeypatch):
     """`network: module:function` with `epochs: 0`, masked by the mean colour."""
     (tmp_path / "nets_of_mine.py").write_text(
         "from torch import nn\n\n\ndef make(shape, classes):\n"
@@ -143,9 +160,7 @@ def test_a_network_of_ones_own_is_measured_as_it_is(sources, tmp_path, monkeypat
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     own = {"network": "nets_of_mine:make", "epochs": 0, "side": 16, "baseline": "mean"}
     for name in ("1_train", "2_extract"):
-        prepare.write(prepare.code_of(sources[name]), tmp_path / f"{name}.ipynb")
-        parameters = {"experiment": "digits-vgg", "overrides": SMALL | own, "folder": str(tmp_path)}
-        notebook.run(tmp_path / f"{name}.ipynb", tmp_path / "digits-vgg" / "run" / f"{name}.ipynb", parameters)
+        run(tmp_path, name, sources[name], **own)
     measured = xr.load_dataset(tmp_path / "digits-vgg" / "values.nc")
     assert (measured["values"] == measured["values"][0]).all(), "A to D are one network"
     assert measured["values"].shape == (4, 3, 32) and float(abs(measured["values"]).max()) > 0
@@ -160,23 +175,20 @@ def test_a_network_of_ones_own_is_measured_as_it_is(sources, tmp_path, monkeypat
     np.testing.assert_allclose(measured["values"][0][:, [0, -1]], ends, atol=1e-4)
 
 
-def test_noise_that_was_not_injected_is_not_drawn(runs, sources, tmp_path):
+def test_noise_that_was_not_injected_is_not_drawn(run, runs, sources, tmp_path):
     results = tmp_path / "digits-vgg"
     results.mkdir()
     for file in ("curves.csv", "timepoints.json"):
         shutil.copy(runs[0] / file, results)
     fits = xr.load_dataset(runs[0] / "fits.nc")
     fits = fits.sel(condition=fits.kind != "inputs", emergence=[*"CD", "parameters 3", "parameters 30"])
-    code = tmp_path / "6_figures.ipynb"
-    prepare.write(prepare.code_of(sources["6_figures"]), code)
-    parameters = {"experiment": "digits-vgg", "overrides": SMALL, "folder": str(tmp_path)}
     for without, expected in (
         (fits, PNG - {"figure-4b"}),
         (fits.sel(condition=fits.kind == "training", emergence=[*"CD"]), {"figure-2", "figure-5"}),
     ):
         shutil.rmtree(results / "figures", ignore_errors=True)
         without.to_netcdf(results / "fits.nc")
-        notebook.run(code, tmp_path / "out.ipynb", parameters)
+        run(tmp_path, "6_figures", sources["6_figures"])
         assert {path.stem for path in (results / "figures").glob("*.png")} == expected
 
 
@@ -200,21 +212,23 @@ def test_prose_and_outputs_together(runs, sources):
         assert [cell.id for cell in woven.cells] == [f"cell-{k}" for k in range(len(woven.cells))]
 
 
-def test_what_was_woven_before_is_woven_again_where_the_runs_are_not(runs, tmp_path, capsys):
+def test_what_was_woven_before_is_woven_again_where_the_runs_are_not(runs, sources, tmp_path, capsys):
     """Outputs are in git once, in the woven notebooks; of the runs, only their md5."""
+    for name, source in sources.items():
+        nbformat.write(source, _parent(tmp_path / "notebooks" / f"{name}.ipynb"))
     results = tmp_path / "digits-vgg"
     shutil.copytree(runs[0] / "run", results / "run")
-    notebook.weave_all(results, ROOT / "notebooks")
+    notebook.weave_all(results, tmp_path / "notebooks")
     first = {path.name: path.read_bytes() for path in (results / "notebooks").iterdir()}
     assert {f"{name}.ipynb" for name in [*prepare.STAGES, "alternatives"]} == set(
         first
     ) and capsys.readouterr().out == ""
     for path in (results / "run").glob("*.ipynb"):
         path.unlink()
-    notebook.weave_all(results, ROOT / "notebooks")
+    notebook.weave_all(results, tmp_path / "notebooks")
     assert {path.name: path.read_bytes() for path in (results / "notebooks").iterdir()} == first
     (results / "run" / "1_train.md5").write_text("another\n")
-    notebook.weave_all(results, ROOT / "notebooks")
+    notebook.weave_all(results, tmp_path / "notebooks")
     assert "the outputs of 1_train are not here" in capsys.readouterr().out
     cells = nbformat.read(results / "notebooks" / "1_train.ipynb", as_version=4).cells
     assert not any(cell.get("outputs") for cell in cells)
@@ -239,6 +253,90 @@ def test_prose_saved_outputs_and_cell_ids_are_no_part_of_the_code(runs, sources)
                 cell.source += " And another sentence."
         saved.cells.insert(0, nbformat.v4.new_markdown_cell("A new introduction."))
         assert prepare.code_of(saved) == prepare.code_of(source)
+
+
+@pytest.fixture
+def forked_run(server, tmp_path, monkeypatch):
+    """Starts a stage of these cells as DVC does, with a server; the process that asks, and the folder of results."""
+    if not server:
+        pytest.skip("no server on this system")
+
+    def start(*cells, **options):
+        tagged = nbformat.v4.new_code_cell("experiment = 'x'\nfolder = ''", metadata={"tags": ["parameters"]})
+        cells = [tagged, *map(nbformat.v4.new_code_cell, cells)]
+        code = nbformat.v4.new_notebook(cells=cells, metadata=prepare.METADATA)
+        prepare.write(code, tmp_path / "1_train.ipynb")
+        folders = ["--folder", str(tmp_path / "results"), "--code", str(tmp_path)]
+        command = [sys.executable, "-m", "lib.notebook", "run", "1_train", "digits-vgg", *folders]
+        environment = {**os.environ, **server}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(
+            command, cwd=ROOT, env=environment, **pipes
+        ), tmp_path / "results" / "digits-vgg" / "run"
+
+    return start
+
+
+def test_a_forked_notebook_is_a_fresh_one_with_the_stages_own_files_and_environment(forked_run, monkeypatch):
+    """Nothing that one changes is there in the next; it is a grandchild of the server, not of who asked."""
+    monkeypatch.setenv("ASKED", "yes")
+    cell = (
+        "import os, sys, numpy, torch\n"
+        "print('lib.training' in sys.modules, hasattr(numpy, 'left'), os.environ['ASKED'], os.getcwd(), __debug__,"
+        " torch.initial_seed(), torch.get_num_threads(), 'DVC_STAGE' in os.environ)\nnumpy.left = 1"
+    )
+    monkeypatch.setenv("DVC_STAGE", "train@digits-vgg")
+    told = set()
+    for _ in range(2):
+        going, _ = forked_run(cell, "torch.ones(10**6).sum()")
+        said, errors = going.communicate()
+        assert (going.returncode, errors) == (0, "")
+        told.add(said)
+    (said,) = told
+    assert said.startswith(f"True False yes {ROOT} True ") and said.endswith(" False\n")
+
+
+@pytest.mark.case("B14", "C4")
+def test_a_forked_kernel_that_is_killed_is_named_and_so_is_a_failing_cell(forked_run):
+    for cell, expected in (
+        (
+            "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
+            "in code cell 3 (import os, signal) the kernel was",
+        ),
+        ("raise ValueError('n = 99 is too large')", "ValueError: n = 99 is too large"),
+    ):
+        going, results = forked_run(cell)
+        errors = going.communicate()[1]
+        assert going.returncode == 1 and errors.startswith(f"error: 1_train: {expected}") and errors.count("\n") == 1
+        assert list(results.iterdir()) == []
+    (ROOT / "build" / "failed" / "digits-vgg-1_train.ipynb").unlink()
+
+
+@pytest.mark.case("C2", "C3")
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGKILL"])
+def test_a_forked_notebook_ends_with_who_asked_for_it(forked_run, tmp_path, number):
+    begun = tmp_path / "begun"
+    cell = f"import os, time\nopen({str(begun)!r}, 'w').write(f'{{os.getpid()}} {{os.getppid()}} ')\ntime.sleep(300)"
+    going, results = forked_run(cell)
+    while not begun.exists() or not begun.read_text().endswith(" "):
+        assert going.poll() is None
+        time.sleep(0.05)
+    processes = [psutil.Process(int(pid)) for pid in begun.read_text().split()]
+    going.send_signal(signal.Signals[number])
+    errors = going.communicate(timeout=60)[1]
+    left = psutil.wait_procs(processes, timeout=30)[1]
+    assert not left and list(results.iterdir()) == []
+    assert errors.startswith("interrupted; ") and errors.count("\n") == 1
+    assert going.returncode == (-signal.SIGKILL if number == "SIGKILL" else 130)
+
+
+def test_where_the_server_is_gone_a_stage_runs_by_itself(tmp_path, monkeypatch):
+    monkeypatch.setenv(forked.SERVER, str(tmp_path / "socket"))
+    assert forked.run(["--help"], {}) is None
+    with socket.socket(socket.AF_UNIX) as listener, forked.folder("server-") as place:
+        listener.bind(f"{place}/socket")
+        monkeypatch.setenv(forked.SERVER, f"{place}/socket")
+        assert forked.run(["--help"], {}) is None, "nobody listens"
 
 
 def test_notebooks_are_short_and_half_prose(sources):

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from lib import claims, pipeline
+from lib.shipped import compared
 
 
 @pytest.fixture(scope="module")
@@ -72,13 +73,13 @@ def test_claims_that_differ_beyond_their_band_are_shown():
     same = dataclasses.replace(ships, measured=0.2, interval=(0.05, 0.3))
     beyond = dataclasses.replace(ships, measured=0.6, interval=(0.5, 0.7))
     other = dataclasses.replace(same, verdict="does not hold")
-    assert pipeline.differences([ships], [same]) == []
-    (line,) = pipeline.differences([ships], [beyond])
+    assert compared.differences([ships], [same]) == []
+    (line,) = compared.differences([ships], [beyond])
     assert "0.3 [0.1, 0.4] (holds) ships, 0.6 [0.5, 0.7] (holds) is yours" in line
-    assert len(pipeline.differences([ships], [other])) == 1
+    assert len(compared.differences([ships], [other])) == 1
     unmeasured = claims.judged("returns", "digits-vgg", None)
-    assert len(pipeline.differences([ships], [unmeasured])) == len(pipeline.differences([ships], [])) == 1
-    assert pipeline.differences([unmeasured], [unmeasured]) == []
+    assert len(compared.differences([ships], [unmeasured])) == len(compared.differences([ships], [])) == 1
+    assert compared.differences([unmeasured], [unmeasured]) == []
 
 
 def test_stages_at_work_end_with_the_pipeline(tmp_path, monkeypatch):

@@ -14,7 +14,8 @@ import yaml
 
 from lib import experiments, pipeline, prepare, shipped
 from lib.experiments import ROOT
-from lib.pipeline import git
+from lib.files import git
+from lib.shipped import compared
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def test_without_git_installed_nothing_ships_to_compare_with(tmp_path, monkeypat
     (tmp_path / "results" / "one" / "checkpoints").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path))
     assert not pipeline.set_aside("one", tmp_path)
-    pipeline.compare(["one"], tmp_path)
+    compared.compare(["one"], tmp_path)
     assert "no claims of it ship, or git does not know them" in capsys.readouterr().out
 
 

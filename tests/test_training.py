@@ -362,11 +362,15 @@ trained(Path(sys.argv[1]))
 @pytest.mark.case("C8")
 def test_the_threads_of_the_environment_change_no_byte(tmp_path):
     """Where a notebook that measures begins, the parameter `threads` is set."""
-    for number in ("1", "2"):
-        environment = {**os.environ, "OMP_NUM_THREADS": number, "MKL_NUM_THREADS": number}
-        command = [sys.executable, "-c", THREADS, str(tmp_path / number)]
-        subprocess.run(command, cwd=ROOT, env=environment, check=True)
-    assert contents(tmp_path / "1") == contents(tmp_path / "2")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    trained(tmp_path / "here")
+    torch.set_num_threads(threads)
+    number = "1" if os.environ.get("OMP_NUM_THREADS") != "1" else "2"
+    environment = {**os.environ, "OMP_NUM_THREADS": number, "MKL_NUM_THREADS": number}
+    command = [sys.executable, "-c", THREADS, str(tmp_path / "other")]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    assert contents(tmp_path / "here") == contents(tmp_path / "other")
     for name in prepare.MEASURING:
         cells = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
         code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")

@@ -13,9 +13,10 @@ def answers(
     """(name, what the function said) of each pair as it comes, and how many are done at once.
 
     workers: 1; a number of processes; or a `distributed.Client`. The first error of a pair is raised; what is not begun
-    by then is not begun. Raises ValueError for other workers, and ImportError where `distributed` is missing.
+    by then is not begun, and no process where there are no pairs. Raises ValueError for other workers, and ImportError
+    where `distributed` is missing.
     """
-    if type(workers) is int and workers == 1:
+    if type(workers) is int and (workers == 1 or workers > 1 and not pairs):
         yield ((name, function(name, game)) for name, game in pairs), 1
         return
     try:
