@@ -2,8 +2,8 @@
 
 python -m lib.pipeline [--workers 2]
 
-The stages and what each needs are those of dvc.yaml, and DVC runs them, one a process. `dvc repro` does the same, one
-stage after the other.
+The stages and what each needs are those of dvc.yaml and lib/dvc.yaml, and DVC runs them, one a process. `dvc repro`
+does the same, one stage after the other.
 """
 
 import argparse
@@ -22,8 +22,6 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
-import yaml
-
 from . import experiments, forked, shipped
 from .experiments import ROOT
 from .files import git
@@ -40,9 +38,9 @@ CHATTER = re.compile(  # of DVC, in the beginnings of its lines
 
 
 def graph(run: list[str], choices: list[str], root: Path = ROOT) -> dict[str, set[str]]:
-    """The stages of dvc.yaml, as stage@experiment, and the stages that each needs."""
+    """The stages of DVC, as stage@experiment, and the stages that each needs."""
     made, needs = {}, {}
-    for stage, entry in yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"].items():
+    for stage, entry in shipped.stages(root).items():
         for name in choices if "choices" in entry["foreach"] else run:
             row = f"{stage}@{name}"
             entries = {kind: entry["do"].get(kind, []) for kind in ("deps", "outs", "plots", "metrics")}
@@ -67,7 +65,7 @@ def outdated(needs: dict[str, set[str]], root: Path = ROOT) -> set[str]:
     """The stages that DVC finds changed, and all that need them."""
     command = ["dvc", "--wait-for-lock", "status", "--json"]
     found = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
-    stale = {row for row, why in json.loads(found).items() if row in needs and why != ["always changed"]}
+    stale = {row.rpartition(":")[2] for row, why in json.loads(found).items() if why != ["always changed"]}
     while more := {row for row in needs if needs[row] & stale} - stale:
         stale |= more
     return stale
@@ -118,7 +116,8 @@ class Running:
 
     def stage(self, row: str) -> int:
         """Runs one stage, prints what it says with its name before it; its exit status."""
-        status = self.dvc("--wait-for-lock", "repro", "--single-item", row, said=f"{row.partition('@')[0]:>14} │ ")
+        target = f"{shipped.FIRST}:{row}" if row.startswith("prepare@") else row
+        status = self.dvc("--wait-for-lock", "repro", "--single-item", target, said=f"{row.partition('@')[0]:>14} │ ")
         shipped.keep(self.root)
         return status
 

@@ -87,7 +87,9 @@ def used(code: str) -> list[str]:
             continue
         targets = getattr(node, "targets", [getattr(node, "target", None)])  # of an assignment
         listed = any(isinstance(target, ast.Name) and target.id == "fields" for target in targets)
-        if listed or isinstance(node, ast.Call) and ast.unparse(node.func) == "experiments.settings":
+        called = node.func if isinstance(node, ast.Call) else None
+        by_name = isinstance(called, ast.Attribute) and called.attr == "settings" and isinstance(called.value, ast.Name)
+        if listed or by_name and called.value.id == "experiments":
             found |= _strings(node)
     return [field for field in Experiment.model_fields if field in found]
 

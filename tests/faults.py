@@ -82,7 +82,7 @@ class Small:
         for name in ("dvc.lock", "data.dvc", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore"):
             shutil.copy(ROOT / name, self.folder / name)
         whole = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-        text = yaml.safe_dump({"stages": {name: whole[name] for name in self.stages}}, sort_keys=False)
+        text = yaml.safe_dump({"stages": {name: whole[name] for name in self.stages if name in whole}}, sort_keys=False)
         (self.folder / "dvc.yaml").write_text(text, encoding="utf-8")
         text = yaml.safe_dump(self.params, sort_keys=False, allow_unicode=True)
         (self.folder / "params.yaml").write_text(text, encoding="utf-8")

@@ -39,6 +39,18 @@ def commit(root):
         subprocess.run([*git, *command], cwd=root, check=True)
 
 
+@pytest.mark.case("C1")
+def test_a_cut_lock_of_what_each_stage_depends_on_is_made_anew(root):
+    first = root / shipped.FIRST.replace(".yaml", ".lock")
+    first.parent.mkdir()
+    shutil.copy(ROOT / first.relative_to(root), first)
+    shipped.mend(root)
+    assert first.exists()
+    first.write_bytes(first.read_bytes()[:20])
+    shipped.mend(root)
+    assert not first.exists() and (root / "dvc.lock").read_bytes() == OLD
+
+
 def test_the_lock_is_header_and_rows():
     assert HEAD + b"".join(ROWS) == WHOLE and len(ROWS) > 100 and ROWS[2] != OTHER
 

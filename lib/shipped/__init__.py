@@ -11,9 +11,23 @@ from pathlib import Path
 from ..experiments import ROOT
 from ..files import whole
 from .lock import COPY, is_cut, keep, mend, unblock
-from .store import bring, data, from_root, rows, sound
+from .store import FIRST, bring, data, from_root, rows, sound, stages
 
-__all__ = ["COPY", "bring", "data", "from_root", "is_cut", "keep", "mend", "ready", "rows", "sound", "unblock"]
+__all__ = [
+    "COPY",
+    "FIRST",
+    "bring",
+    "data",
+    "from_root",
+    "is_cut",
+    "keep",
+    "mend",
+    "ready",
+    "rows",
+    "sound",
+    "stages",
+    "unblock",
+]
 
 
 def ready(root: Path = ROOT) -> None:

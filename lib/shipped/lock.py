@@ -10,6 +10,7 @@ import yaml
 
 from ..experiments import ROOT
 from ..files import whole
+from .store import FIRST
 
 COPY = Path("build") / "whole-dvc.lock"  # the last dvc.lock that was whole
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, many times faster
@@ -21,6 +22,9 @@ def mend(root: Path = ROOT, seconds: float = 2.0) -> None:
     The copy is one of `keep`, else that of the last commit. What was cut is kept beside the copy. Raises ValueError,
     one line, where there is neither. A lock that is not there is no cut one: DVC makes it.
     """
+    first = root / FIRST.replace(".yaml", ".lock")
+    if first.exists() and not _rows(_text(first)):
+        first.unlink()  # what it has is made anew each time
     if not (root / "dvc.lock").exists():
         return
     while is_cut(text := _text(root / "dvc.lock"), root):
@@ -57,6 +61,8 @@ def is_cut(text: bytes, root: Path = ROOT) -> bool:
     never takes a row out. What git has put there is whole.
     """
     known = _text(root / COPY) or _committed(root)
+    if text and text == known:
+        return False
     before, rows = _rows(known), _rows(text) if text.endswith(b"\n") else {}
     gone = [name for name in before if name not in rows]
     if rows and not (gone and gone == list(before)[-len(gone) :]):

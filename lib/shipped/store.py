@@ -10,11 +10,19 @@ import yaml
 from ..experiments import ROOT
 from ..files import whole
 
+FIRST = "lib/dvc.yaml"  # of the stage `prepare`, with a lock of its own
+
 
 def from_root(row: str, path: str) -> str:
     """A path of dvc.yaml or dvc.lock, from the root: stages but `prepare` work in the folder of their experiment."""
     stage, _, name = row.partition("@")
     return path if stage == "prepare" else posixpath.normpath(f"results/{name}/{path}")
+
+
+def stages(root: Path = ROOT) -> dict[str, dict]:
+    """The stages of the two pipeline files, `prepare` first, each as DVC reads it."""
+    read = (yaml.safe_load((root / name).read_text(encoding="utf-8"))["stages"] for name in (FIRST, "dvc.yaml"))
+    return {name: stage for some in read for name, stage in some.items()}
 
 
 def rows(root: Path = ROOT) -> dict[str, dict[str, dict[str, str]]]:
