@@ -9,8 +9,10 @@ import numpy as np
 import xarray as xr
 
 from lib import tables
-from lib.claims import MARKS, Claim, all_claims
+from lib.claims import MARKS, Claim
 from lib.plots import PALETTE
+
+from .found import beside_others, percent
 
 FOUND = ("decays", "emerged", "returns")  # the paper's story in three claims
 PICTURED = "cifar10-vgg11"  # the paper's own network on which the story is clearest to see
@@ -21,16 +23,10 @@ SECONDS = 12  # of one round
 
 def findings(results: Path, name: str) -> str:
     """A line a claim: on how many experiments it holds, other seeds aside, and how far on the one that is told."""
-    rows = [row for row in all_claims(results) if "-seed-" not in row.experiment and row.measured is not None]
-    lines = []
-    for key in FOUND:
-        own = [row for row in rows if row.key == key and row.experiment == name]
-        if own:
-            one = own[-1]
-            same = [row for row in rows if (row.claim, row.where) == (one.claim, one.where)]
-            lines.append(
-                f"- {_sentence(one)}: {_count(same)}. On `{name}` {MARKS[one.verdict]} {one.figures} ({one.statistic})."
-            )
+    lines = [
+        f"- {_sentence(one)}: {_count(same)}. On `{name}` {MARKS[one.verdict]} {one.figures} ({one.statistic})."
+        for _, one, same in beside_others(results, name, FOUND)
+    ]
     return "\n".join(lines) or f"*`{name}` has no claims yet; `make figures` measures them.*"
 
 
@@ -56,7 +52,7 @@ def picture(folder: Path, told: str) -> str:
         return ""
     scale = _scale(shares.values())
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["timepoints"]
-    words = {name: f"{name}: {state}, spindle {_percent(metrics[name])}" for name, state in STAGES.items()}
+    words = {name: f"{name}: {state}, spindle {percent(metrics[name], ' %')}" for name, state in STAGES.items()}
     label = escape("; ".join(words.values()), quote=True)
     moving = _panel(shares, words, scale)
     still = "".join(_panel({name: own}, {name: words[name]}, scale) for name, own in shares.items())
@@ -72,12 +68,6 @@ def _panel(shares: dict[str, dict[str, np.ndarray]], words: dict[str, str], scal
     """The states one after the other; a single one stands still."""
     lines = "".join(_line(shares, part, scale) for part in ("decay", "spindle"))
     return _drawing(_bars(shares, scale) + lines + _titles(words), scale[0])
-
-
-def _percent(row: dict) -> str:
-    low, high = row.get("spindle_share_interval") or (None, None)
-    band = f" ({100 * low:.0f} to {100 * high:.0f})" if low is not None else ""
-    return f"{100 * row['spindle_share']:.0f} %{band}"
 
 
 def _shares(fits: xr.Dataset, name: str) -> dict[str, np.ndarray]:

@@ -8,9 +8,11 @@ import re
 from pathlib import Path
 
 from lib import experiments, launch
-from lib.claims import MARKS, VERDICTS, Claim, all_claims, read, with_minus
+from lib.claims import MARKS, VERDICTS, Claim, read, with_minus
 from lib.experiments import ROOT
 from lib.report import markdown
+
+from .found import beside_others, percent
 
 FINDINGS = (
     "decays",
@@ -25,16 +27,13 @@ TIMEPOINTS = "ABCD"
 
 def findings(results: Path, name: str = "digits-vgg") -> str:
     """What was found, a line a claim: on how many experiments it holds, other seeds aside, and how far on one."""
-    rows = [row for row in all_claims(results) if "-seed-" not in row.experiment]
-    own = [row for row in rows if row.experiment == name]
     lines = []
-    for label in FINDINGS:
-        one = next(row for row in reversed(own) if row.key == label.partition(" ")[0])
-        same = [row for row in rows if (row.claim, row.where) == (one.claim, one.where) and row.measured is not None]
+    for label, one, same in beside_others(results, name, FINDINGS):
         count = f"{marked(same)} of {len(same)}{_robust(results, label)}"
         lines.append(
             f"- {one.claim} ({one.where}): {count}; {name} {MARKS[one.verdict]} {one.figures}, {one.statistic}"
         )
+    own = read(results / name / "claims.json")
     told = "● holds, ◐ holds weakly, ○ does not hold, · not measured"
     return "\n".join(
         [*lines, f"- All {len(own)} claims on {name}: {marked(own)} ({told}); [with intervals](results/claims.ipynb)."]
@@ -72,18 +71,11 @@ def table(results: Path) -> str:
         rows.append(
             (f"[{name}](results/{name}/figures)", f"{setting.network}, {setting.dataset}", setting.epochs, minutes,
              f"{d['train_accuracy']:.1%} / {d['test_accuracy']:.1%}", f"{d['test_loss'] - d['train_loss']:.2f}",
-             ", ".join(_share(at[point]) for point in TIMEPOINTS), marks)
+             ", ".join(percent(at[point], to="–") for point in TIMEPOINTS), marks)
         )  # fmt: skip
     header = ["experiment", "network, data", "epochs", "minutes of training", "accuracy, training / test",
               "loss gap (nats)", "spindle at A, B, C, D, % of ΣA", "claims"]  # fmt: skip
     return markdown(header, rows)
-
-
-def _share(row: dict) -> str:
-    if "spindle_share" not in row:
-        return "–"
-    ends = row.get("spindle_share_interval")
-    return f"{100 * row['spindle_share']:.0f}" + (f" ({100 * ends[0]:.0f}–{100 * ends[1]:.0f})" if ends else "")
 
 
 def filled(text: str, results: Path = ROOT / "results") -> str:
