@@ -21,7 +21,8 @@ WINGS = {  # of each module directly in lib; a wing may import itself and those 
     "ground": "checks experiments randomness devices memory files tables closure",
     "measure": "datasets networks text training players inject games",
     "solve": "subsets sparsest descent",
-    "analyse": "extraction strengths similarity sparsity theory fits disentangle resampling claims identified choices",
+    "analyse": "extraction strengths similarity sparsity theory fits disentangle resampling claims identified choices "
+    "choice_ends",
     "run": "pictures plots report prepare kernel notebook pipeline launch shipped",
     "ask": "explain measure",
     "play": "play",

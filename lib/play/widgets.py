@@ -29,7 +29,16 @@ class Disentangle(_View):
     _esm = f"{play.script()}\nexport default {{ render: renderDisentangle }};\n"
     samples = traitlets.Int().tag(sync=True)
     deltas = traitlets.List().tag(sync=True)
+    alpha_range = traitlets.List().tag(sync=True)  # of the fits
+    zeta = traitlets.Float(allow_none=True).tag(sync=True)  # of the interactions shown; None: nobody said
+    ties = traitlets.Unicode(allow_none=True).tag(sync=True)  # low or high
+    reference = traitlets.Unicode().tag(sync=True)  # self, converged or undisturbed: whose interactions I* are
     delta_min = traitlets.Float().tag(sync=True)  # the least δ of the fits
+    home = traitlets.Dict().tag(sync=True)  # these four as they are by default
+    converged = traitlets.Int().tag(sync=True)  # index of the condition whose I* `converged` takes
+    few = traitlets.Dict(allow_none=True).tag(sync=True)  # what there is of other ζ and ties
+    few_strength = traitlets.Bytes().tag(sync=True)
+    few_decays = traitlets.Bytes().tag(sync=True)
     before = traitlets.Int(allow_none=True).tag(sync=True)  # index of the condition outlined behind the others
     strength = traitlets.Bytes().tag(sync=True)
     decays = traitlets.Bytes().tag(sync=True)
