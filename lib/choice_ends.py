@@ -28,7 +28,7 @@ REFERENCES = ("self", "converged", "undisturbed")  # whose interactions I* are
 LIMITS = "mean"  # ζ and τ are shares of the mean swing, as everywhere but in the sweep
 
 
-def ends(solved: Mapping, tau: float, samples: Sequence[int], total: int, seed: int) -> xr.Dataset:
+def ends(solved: Mapping, tau: float, samples: Sequence[int] | np.ndarray, total: int, seed: int) -> xr.Dataset:
     """A table of all extractions with ζ and τ as shares of the mean swing.
 
     solved: what `choices.solve` gives; tau: τ as a share of the swing; samples: the labels of those of values.nc's

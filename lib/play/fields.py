@@ -171,7 +171,7 @@ def of_experiment(results: Path, setting: Experiment, precision: type = np.float
     }
     few = tables.read(results / "choices.nc") if (results / "choices.nc").exists() else None
     shown = [_sample(measured, k, setting.dataset) for k in range(min(SAMPLES, measured.sizes["sample"]))]
-    few = slice(len(shown))
+    first = slice(len(shown))
     return {
         "disentangle": disentangle_fields(
             pairs,
@@ -186,8 +186,8 @@ def of_experiment(results: Path, setting: Experiment, precision: type = np.float
             precision=precision,
         ),
         "players": players_fields(
-            {name: table[few] for name, table in values.items()},
-            {name: (pair[0][few], pair[1][few]) for name, pair in pairs.items()},
+            {name: table[first] for name, table in values.items()},
+            {name: (pair[0][first], pair[1][first]) for name, pair in pairs.items()},
             shown,
             grid=setting.grid,
             precision=precision,
