@@ -21,7 +21,7 @@ from .strengths import by_order
 from .theory import spindle
 
 DELTAS = (1e-6, 10.0)  # the decays are known for these δ
-PER_DECADE = 4  # of the grid of δ, between which readers interpolate
+PER_DECADE = 3  # of the grid of δ, between which readers interpolate
 BITS = 11  # of a number that is drawn only: 1 in 4,000
 SIGNS, TIES, TIMEPOINTS = ("+", "-"), ("low", "high"), "ABCD"
 REFERENCES = ("self", "converged", "undisturbed")  # whose interactions I* are

@@ -31,7 +31,7 @@ from .names import named
 
 VIEWS = Path(__file__).parent
 SCRIPTS = ("theory", "dom", "chart", "sources", "disentangle", "players")  # in the order that they need each other
-DELTAS = (-6, 1, 113)  # powers of ten of the least and the greatest δ of the grid, and how many there are
+DELTAS = (-6, 1, 71)  # powers of ten of the least and the greatest δ of the grid, and how many there are
 SAMPLES = 8  # shown with their players; values.nc has the images of as many
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from .. import experiments
+from ..checks import require
 from . import fields as play
 
 Pair = tuple[Float64[Tensor, "samples subsets"], Float64[Tensor, "samples subsets"]]
@@ -46,6 +47,16 @@ class Disentangle(_View):
     beta = traitlets.Float().tag(sync=True)
     delta = traitlets.Float().tag(sync=True)
     gamma = traitlets.Float().tag(sync=True)
+
+    @traitlets.validate("zeta", "ties", "reference")
+    def _known(self, proposal: traitlets.Bunch) -> object:
+        """Only what there are tables of: the view would have nothing else to show."""
+        name, few = proposal["trait"].name, self.few or {}
+        noisy = ["undisturbed"] if len(few.get("conditions", [])) > len(self.conditions) else []
+        known = {"zeta": few.get("zetas"), "ties": few.get("ties"), "reference": ["self", "converged", *noisy]}[name]
+        known = known or [self.home.get(name)]
+        require(proposal["value"] in known, name, repr(proposal["value"]), ", ".join(map(str, known)))
+        return proposal["value"]
 
 
 class Players(_View):
