@@ -114,7 +114,11 @@ async function open(names, experiment, from = {}) {
 function menu(names, model, condition) {
   if (!MENU) return;
   const known = timepoints(model), told = model === state.models.disentangle ? sourcesOf(model).labels : known;
-  const go = (experiment, timepoint) => open(names, experiment, { timepoint }).then(keep);
+  const switched = () => { // what was chosen stays chosen where the other experiment has it
+    const { disentangle } = state.models, moved = disentangle ? CHOSEN.filter((name) => disentangle.get(name) !== sourcesOf(disentangle).home[name]) : [];
+    return Object.fromEntries(moved.map((name) => [name, String(disentangle.get(name))]));
+  };
+  const go = (experiment, timepoint) => open(names, experiment, { timepoint, ...switched() }).then(keep);
   const one = names.length > 1 ? [choice("Experiment", names, names.indexOf(state.experiment), (k) => go(names[k], known[MENU.querySelector("[data-menu=timepoint] select").value]))] : [];
   const two = choice("Timepoint", told, condition, (k) => { goTo(k); keep(); });
   two.dataset.menu = "timepoint";
