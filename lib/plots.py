@@ -1,7 +1,7 @@
 """Plots: axes in, artists out. One palette and one style for every figure."""
 
 import io
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -10,6 +10,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from .files import whole
@@ -26,6 +27,7 @@ PALETTE = {
     "test": "#D55E00",
 }
 SHADES = {"A": "#440154", "B": "#3B528B", "C": "#21918C", "D": "#5EC962"}  # timepoints, lighter with time
+PARTS = {"strength": "", "decay": "=", "spindle": "+", "residual": "+"}  # of Eq. 9, each with the sign before it
 WIDTH = 9.0  # inches of every figure: one width, so that letters are equally large wherever figures stand together
 
 
@@ -78,11 +80,48 @@ def band(axes: Axes, low: np.ndarray, high: np.ndarray) -> None:
     axes.vlines(order, -high[1], -low[1], color="black", linewidth=0.8)
 
 
-def same_height(axes: Collection[Axes]) -> None:
-    """One vertical range, symmetric about 0, for panels that are compared."""
-    reach = max(max(np.abs(panel.get_ylim())) for panel in axes)
+def reach(axes: Axes, low: np.ndarray, high: np.ndarray) -> None:
+    """How far each bar of `lobes` moves with the ties: a thin line from its (2, n) low end to the high end, capped.
+
+    Where there is neither, or too little to be seen, nothing is drawn.
+    """
+    low, high = np.asarray(low), np.asarray(high)
+    order, least = np.arange(1, low.shape[1] + 1), 0.01 * max(low.max(), high.max())
+    halo = [withStroke(linewidth=1.6, foreground="white")]  # the line stands before dark bars, too
+    for sign, first, last in zip((1, -1), low, high, strict=True):
+        seen = np.maximum(first, last) > least
+        at, first, last = order[seen], sign * first[seen], sign * last[seen]
+        axes.vlines(at, first, last, color="black", linewidth=0.8, path_effects=halo)
+        axes.hlines(last, at - 0.25, at + 0.25, color="black", linewidth=0.8, path_effects=halo)
+
+
+def split(
+    panels: Collection[Axes],
+    parts: Mapping[str, np.ndarray],
+    sizes: Mapping[str, str],
+    bands: Mapping[str, Sequence[np.ndarray]] | None = None,
+    high: Mapping[str, np.ndarray] | None = None,
+) -> None:
+    """Strength = decay + spindle + |residual| in four panels, (2, n) each, with the size of each in words.
+
+    bands: of some parts, their low and high ends over resamples; high: the parts with ties to high orders.
+    """
+    for panel, (part, sign) in zip(panels, PARTS.items(), strict=True):
+        lobes(panel, np.abs(parts[part]), part)  # a residual is a difference: what is left of A⁺ above, of A⁻ below
+        if bands and part in bands:
+            band(panel, *bands[part])
+        if high:
+            reach(panel, np.abs(parts[part]), np.abs(high[part]))
+        panel.text(0.98, 0.98, sizes[part], transform=panel.transAxes, ha="right", va="top")
+        panel.text(-0.2, 0.5, sign, transform=panel.transAxes, ha="center", va="center", fontsize=12)
+        panel.yaxis.set_tick_params(labelleft=part == "strength")
+
+
+def same_height(axes: Collection[Axes], room: float = 1.0) -> None:
+    """One vertical range, symmetric about 0, for panels that are compared; with room for words, a factor."""
+    highest = room * max(max(np.abs(panel.get_ylim())) for panel in axes)
     for panel in axes:
-        panel.set_ylim(-reach, reach)
+        panel.set_ylim(-highest, highest)
 
 
 def names(axes: Axes, colours: dict[str, str], x: float = 0.98, y: float = 0.98) -> None:

@@ -21,7 +21,7 @@ from .files import whole
 MEASURING = ["1_train", "2_extract", "3_inject", "alternatives"]  # they need the network, and end in value tables
 STAGES = [
     *("1_train", "2_extract", "3_inject", "4_decompose", "logical_model", "why_exact", "generalisation", "sparsity"),
-    *("5_disentangle", "6_figures", "uncertainty", "determined", "choices", "overfitting", "7_claims"),
+    *("5_disentangle", "choices", "determined", "6_figures", "uncertainty", "overfitting", "7_claims"),
 ]
 METADATA = {  # of every notebook that we write
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},

@@ -8,12 +8,13 @@ import torch
 import xarray as xr
 
 from book.builder import site
-from lib import subsets, tables
+from lib import choice_ends, choices, subsets, tables
 from lib.experiments import ROOT
 
 IMAGES, WORDS = "digits-vgg", "sst2-bert-medium"
 N = 6  # players
 SAMPLES = 6
+FEW = 4  # of the samples, solved for other ζ and ties
 
 
 def make_values(samples=SAMPLES, n=N, seed=0):
@@ -46,12 +47,23 @@ def make_experiment(folder, players):
     plt.close(figure)
 
 
+def make_ends(results):
+    """What the sweep of choices leaves of a few samples: ζ or none, both ends of the ties, and one level of noise."""
+    measured = tables.read(results / "values.nc")["values"].isel(sample=slice(FEW))
+    noise = (measured.sel(timepoint=["B"]) + 0.1 * measured.sel(timepoint=["A"]).values).rename(timepoint="noise")
+    noise = noise.assign_coords(noise=["parameters 30"])
+    known = choices.keep(choices.registry(), limits=("mean",), zeta=(0.0, 0.02))
+    solved = choices.solve([measured, noise], known)
+    tables.write(choice_ends.ends(solved, 0.02, measured.sample.values, SAMPLES, 0), results / "choices.nc")
+
+
 def make_results(folder):
-    """Results of two experiments; one has claims and two of its notebooks as run."""
+    """Results of two experiments; one has claims, two of its notebooks as run, and choices.nc."""
     image = np.random.default_rng(0).integers(0, 256, (4, 1, 16, 16), dtype=np.uint8)  # fewer than there are samples
     patches = np.stack([np.sort(np.random.default_rng(k).permutation(64)[:N]) for k in range(SAMPLES)])
     drawn = {"patch": (("sample", "player"), patches), "image": (("image_sample", "channel", "row", "column"), image)}
     make_experiment(folder / IMAGES, drawn)
+    make_ends(folder / IMAGES)
     words = np.array([[f"word{k}-{i}" for i in range(N)] for k in range(SAMPLES)])
     make_experiment(folder / WORDS, {"word": (("sample", "player"), words)})
     claim = {

@@ -18,11 +18,11 @@ import torch
 from docutils import nodes
 from docutils.core import publish_doctree
 from py_mini_racer import MiniRacer
-from small_book import IMAGES, SAMPLES, WORDS, N, make_values
+from small_book import FEW, IMAGES, SAMPLES, WORDS, N, make_values
 from sphinx.errors import ExtensionError
 
 from book.builder import cite, downloads, front, glossary, links, matrix, pages, provenance, site, typeset
-from lib import claims, disentangle, play, strengths, subsets, tables, theory
+from lib import claims, disentangle, experiments, play, strengths, subsets, tables, theory
 from lib.experiments import ROOT
 
 
@@ -318,7 +318,7 @@ def test_the_browsers_decay_between_the_grid_is_libs(engine):
     bars = torch.frombuffer(bytearray(fields["strength"]), dtype=torch.float64).view(2, N)
     torch.testing.assert_close(bars, strengths.by_order(*pair, 0.5).mean(0) / z)
     decays = np.frombuffer(fields["decays"]).tolist()
-    for delta in (1e-5, 1e-3, 0.0123, 1.0, 10.0):  # A(m) has kinks in δ: it is near, not equal
+    for delta in (1e-6, 1e-5, 1e-3, 0.0123, 1.0, 10.0):  # A(m) has kinks in δ: it is near, not equal
         asked = f"decayBetween(decays, deltas, {delta}, {N})"
         ours = torch.tensor(ask(engine, asked, decays=decays, deltas=fields["deltas"]), dtype=torch.float64)
         torch.testing.assert_close(
@@ -344,6 +344,48 @@ def test_the_browsers_best_pair_is_libs(engine):
         products = 2 * s @ s, (d * d).sum(), (d * s).sum(), (a * s).sum(), (a * d).sum()
         beta, gamma, _ = disentangle.nonnegative_pair(*(torch.tensor(x, dtype=torch.float64) for x in products))
         assert (ours["beta"], ours["gamma"]) == pytest.approx((float(beta), float(gamma)), rel=1e-9, abs=1e-12)
+
+
+def test_the_browsers_least_squares_is_libs(engine):
+    draw = torch.Generator().manual_seed(6)
+    for k in range(4):
+        pair = torch.randn(2, 1, 2**N, generator=draw, dtype=torch.float64) * 0.5 ** subsets.orders(N)
+        log_deltas, curves = disentangle.decay_curves(*pair, (1e-6, 10.0), 4)
+        hump = theory.spindle(1.0, 0.1 * k, N)
+        strength = (strengths.by_order(*pair, 0.05) + hump) * (1 + 0.1 * torch.rand(1, 2, N, generator=draw))
+        for least in (1e-6, 1e-3, 1e-2):
+            ranges = [((least, 10.0), (0.5, 1.5))]
+            ours = disentangle.resplit_within(
+                strength[None], (log_deltas, curves), torch.ones(1, 1, dtype=torch.float64), ranges
+            )
+            names = {"a": strength[0].tolist(), "d": curves.flatten().tolist(), "g": [1e-6, 10.0, len(log_deltas)]}
+            asked = f"leastSquares(a, d, g, {least}, [0.5, 1.5], {N})"
+            found = ask(engine, asked, **names)
+            told = ask(engine, f"split(a, decayBetween(d, g, f.delta, {N}), f, {N})", **names, f=found)
+            assert least * (1 - 1e-9) <= found["delta"] <= 10 * (1 + 1e-9) and 0.5 <= found["alpha"] <= 1.5
+            assert told["relativeResidual"] <= float(ours.relative_residual) * (1 + 1e-4) + 1e-9
+            share = told["spindleStrength"] / float(strength.sum())
+            assert share == pytest.approx(float(ours.spindle_strength / ours.strength), abs=1e-3)
+
+
+def test_half_floats_are_read_as_they_were_written(engine):
+    numbers = np.array([0, 1, -2.5, 6.1e-5, 3e-7, 0.3333, 65504, 1e-3], "<f2")
+    got = ask(engine, "bits.map(half)", bits=numbers.view("<u2").tolist())
+    assert got == numbers.astype(float).tolist()
+
+
+def test_other_extractions_are_packed_in_units_of_the_default_z(small_results):
+    setting = experiments.load(IMAGES)
+    fields = play.of_experiment(small_results / IMAGES, setting)["disentangle"]
+    few, table = fields["few"], tables.read(small_results / IMAGES / "choices.nc")
+    assert few["conditions"] == [*"ABCD", "parameters 30"] and few["labels"][-1] == "B, noise of 30 % on parameters"
+    assert (few["samples"], few["of"], few["zetas"], few["ties"]) == (FEW, SAMPLES, [0.0, 0.02], ["low", "high"])
+    z = [row["z"] for row in fields["conditions"]]
+    unit = np.array([*z, z[1]])[:, None, None]
+    packed = np.frombuffer(fields["few_strength"], "<f2").reshape(2, 2, 5, 2, N)
+    np.testing.assert_allclose(packed * unit, table.strength.mean("sample"), rtol=1e-3, atol=1e-6)
+    assert np.frombuffer(fields["few_decays"], "<f2").size == 2 * 2 * 5 * few["deltas"][2] * 2 * N
+    assert play.of_experiment(small_results / WORDS, experiments.load(WORDS))["disentangle"]["few"] is None
 
 
 def test_tables_survive_their_way_into_the_page(small_book, small_results):

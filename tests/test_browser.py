@@ -17,9 +17,9 @@ from pathlib import Path
 import axe_playwright_python
 import pytest
 import torch
-from small_book import IMAGES, WORDS, N
+from small_book import FEW, IMAGES, SAMPLES, WORDS, N
 
-from lib import disentangle, experiments, strengths, subsets, tables, theory
+from lib import choice_ends, disentangle, experiments, strengths, subsets, tables, theory
 from lib.experiments import ROOT
 from lib.sparsest import sparsest
 
@@ -152,7 +152,7 @@ def test_disentangling_by_hand_gives_the_numbers_of_lib(page, small_results):
         slider.evaluate(f"slider => {{ slider.value = {place}; slider.dispatchEvent(new Event('input')); }}")
         moved[field] = float(view.locator(f"[data-shows={field}]").text_content())
     assert view.locator("svg").first.inner_html() != before
-    alpha, delta = 0.3 + 1.7 * 0.4321, 1e-5 * 1e6**0.5
+    alpha, delta = 0.3 + 1.7 * 0.4321, 1e-6 * 1e7**0.5
     assert (moved["alpha"], moved["delta"]) == pytest.approx((alpha, delta), rel=1e-3)  # as shown, four digits
     view.locator("button[data-action=pair]").click()
     unit = theory.decay(*pair, delta, 1.0).mean(0)
@@ -200,15 +200,62 @@ def test_a_slider_moves_by_visible_steps_and_says_its_value_and_no_line_moves_th
     before = view.locator("svg").first.evaluate(ticks)
     slider = view.locator("input[data-field=delta]")
     mark = view.locator(".play-mark").get_attribute("style")
-    assert float(mark.removeprefix("--at: ")) == pytest.approx(2 / 6)  # 1e-3 between 1e-5 and 10
+    assert float(mark.removeprefix("--at: ")) == pytest.approx(3 / 7)  # 1e-3 between 1e-6 and 10
     slider.press("Home")
-    assert reading(view, "delta") == pytest.approx(1e-5)
+    assert reading(view, "delta") == pytest.approx(1e-6)
     slider.press("ArrowRight")
-    assert reading(view, "delta") == pytest.approx(1e-5 * 10**0.06, rel=1e-3)
+    assert reading(view, "delta") == pytest.approx(1e-6 * 10**0.07, rel=1e-3)
     assert slider.get_attribute("aria-valuetext") == f"δ = {view.locator('[data-shows=delta]').text_content()}"
     view.locator("input[data-field=gamma]").press("End")  # a decay far above the bars
     assert view.locator("svg").first.evaluate(ticks) == before
     assert "B → D" in view.locator(".play-task").text_content() and view.locator(".bar.before").count() == 2 * N
+
+
+def switch(page, name, label):
+    page.locator(f".disentangle [data-switch={name}] select").select_option(label=label)
+
+
+def test_switches_show_the_other_extractions_and_their_least_squares(page, small_results, small_book):
+    view, table = page.locator(".disentangle"), tables.read(small_results / IMAGES / "choices.nc")
+    assert f"mean over {SAMPLES} samples" in view.text_content()
+    z = {name: strengths.normaliser(*pairs_of(small_results, IMAGES, name)[1:4]).item() for name in "BD"}
+    setting = experiments.load(IMAGES)
+
+    def shares(**chosen):
+        at = choice_ends.splits(table, alpha_range=setting.alpha_range, **chosen).sel(zeta=0.0)
+        unit = table.swing.mean("sample")
+        return at, {name: float(unit.sel(condition=name)) / z[name] for name in "BD"}
+
+    switch(page, "zeta", "0 %")
+    for ties in ("low", "high"):
+        switch(page, "ties", f"to {ties} orders")
+        at, unit = shares(delta_min=setting.delta_min)
+        at = at.sel(ties=ties, condition="D")
+        assert f"mean over {FEW} of {SAMPLES} samples" in view.text_content()
+        assert number(view, "residual") == pytest.approx(float(at.relative_residual), rel=0.02, abs=2e-3)
+        total = number(view, "decay") + number(view, "spindle")
+        assert total == pytest.approx(float(at.decay_strength + at.spindle_strength) * unit["D"], rel=0.03)
+    switch(page, "delta_min", "0.01")
+    mark = view.locator(".play-mark").get_attribute("style")
+    assert float(mark.removeprefix("--at: ")) == pytest.approx(4 / 7)
+    assert reading(view, "delta") >= 0.01 * (1 - 1e-3)
+    switch(page, "reference", "of the converged network")
+    page.locator(".play-menu select").nth(1).select_option(label="B, noise of 30 % on parameters")
+    at, unit = shares(delta_min=0.01, reference="converged")
+    at = at.sel(ties="high", condition="parameters 30")
+    assert number(view, "residual") == pytest.approx(float(at.relative_residual), rel=0.02, abs=2e-3)
+    page.wait_for_function("location.hash.includes('reference')")
+    parts = ("zeta=0", "ties=high", "reference=converged", "delta_min=0.01", "timepoint=parameters+30")
+    assert all(part in page.url for part in parts)
+    address, told = page.url, view.locator(".play-numbers").text_content()
+    page.goto("about:blank")
+    page.goto(address)
+    page.wait_for_selector(READY)
+    assert view.locator(".play-numbers").text_content() == told
+    assert page.locator(".players").locator("[data-number=v]").count() == 1, "players are shown at B"
+    page.locator(".play-menu select").first.select_option(label=WORDS)
+    page.wait_for_selector(f".play-here[data-view=disentangle][data-ready={WORDS}]")
+    assert page.locator("[data-switch=zeta]").count() == 0 and page.locator("[data-switch=delta_min]").count() == 1
 
 
 def test_the_address_holds_what_is_shown_and_brings_it_back(page, small_book):
@@ -225,7 +272,7 @@ def test_the_address_holds_what_is_shown_and_brings_it_back(page, small_book):
     page.goto(address)
     page.wait_for_selector(f".play-here[data-view=players][data-ready={WORDS}]")
     assert page.locator(".players [data-number=v]").text_content() == v
-    assert reading(page, "delta") == pytest.approx(1e-5)
+    assert reading(page, "delta") == pytest.approx(1e-6)
     page.evaluate(f"location.hash = 'experiment={IMAGES}&timepoint=nonsense&sample=99&off=0.77&alpha=x'")
     page.wait_for_selector(f".play-here[data-view=players][data-ready={IMAGES}]")
     assert page.locator(".play-menu select").nth(1).input_value() == "3"  # what is not there is not gone to
@@ -350,9 +397,9 @@ def test_the_widgets_work_in_jupyterlab(browser, lab):
     view = page.locator(".play.disentangle").first
     slider = view.locator("input[data-field=delta]")
     slider.evaluate("slider => { slider.value = 5000; slider.dispatchEvent(new Event('input')); }")
-    assert view.locator("[data-shows=delta]").text_content() == "0.01000"
+    assert view.locator("[data-shows=delta]").text_content() == "0.003162"
     cell = page.locator(".jp-CodeCell", has_text="by_hand.delta = 0.1").first
     cell.locator(".jp-InputArea-editor").click()
     page.keyboard.press("Control+Enter")  # the kernel knows where the slider is
-    page.locator(".jp-OutputArea", has_text="δ = 0.01,").first.wait_for()
+    page.locator(".jp-OutputArea", has_text="δ = 0.003162,").first.wait_for()
     assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0

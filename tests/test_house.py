@@ -87,7 +87,8 @@ def test_nothing_in_lib_imports_itself_by_name_or_the_book():
 
 def test_only_those_who_judge_the_rival_use_it():
     for path in LIB.rglob("*.py"):
-        assert "descent" not in {target for target, _ in imported(path)}, path
+        used = "descent" in {target for target, _ in imported(path)}
+        assert used == (path.relative_to(LIB).as_posix() == "choices/solved.py"), path  # the sweep compares it
 
 
 @pytest.fixture(scope="module")

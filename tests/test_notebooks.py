@@ -119,6 +119,8 @@ def test_all_results_are_there(runs):
     values = xr.open_dataset(results / "values.nc")["values"]
     assert values.dims == ("timepoint", "sample", "subset") and values.shape == (4, 3, 32)
     assert values.dtype == "float64"
+    ends = xr.open_dataset(results / "choices.nc")
+    assert ends.strength.shape == (2, 2, 7, 3, 2, 5) and ends.zeta.values.tolist() == [0, 0.02]
 
 
 def test_the_tutorials_write_their_statistics_and_figures(runs):
@@ -178,7 +180,7 @@ def test_a_network_of_ones_own_is_measured_as_it_is(run, sources, tmp_path, monk
 def test_noise_that_was_not_injected_is_not_drawn(run, runs, sources, tmp_path):
     results = tmp_path / "digits-vgg"
     results.mkdir()
-    for file in ("curves.csv", "timepoints.json"):
+    for file in ("curves.csv", "timepoints.json", "choices.nc"):
         shutil.copy(runs[0] / file, results)
     fits = xr.load_dataset(runs[0] / "fits.nc")
     fits = fits.sel(condition=fits.kind != "inputs", emergence=[*"CD", "parameters 3", "parameters 30"])

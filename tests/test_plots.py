@@ -53,6 +53,29 @@ def test_panels_that_are_compared_have_one_range():
     plt.close(figure)
 
 
+def test_a_bracket_reaches_from_each_bar_to_its_other_end_and_leaves_out_what_cannot_be_seen(panel):
+    low, high = np.array([[1.0, 2.0, 0.001], [3.0, 1.0, 0.0]]), np.array([[0.5, 2.5, 0.002], [3.5, 1.0, 0.0]])
+    plots.lobes(panel, low)
+    plots.reach(panel, low, high)
+    spans = [segment[:, 1].tolist() for lines in panel.collections[::2] for segment in lines.get_segments()]
+    caps = [segment[0, 1] for lines in panel.collections[1::2] for segment in lines.get_segments()]
+    assert spans == [[1, 0.5], [2, 2.5], [-3, -3.5], [-1, -1]] and caps == [0.5, 2.5, -3.5, -1]
+
+
+def test_a_split_has_its_parts_in_their_colours_and_their_sizes_in_words():
+    figure, panels = plt.subplots(1, 4)
+    parts = {part: np.full((2, 5), float(k)) for k, part in enumerate(plots.PARTS, 1)}
+    parts["residual"] = -parts["residual"]  # a difference: drawn by its size
+    sizes = {part: f"{part}!" for part in parts}
+    plots.split(panels, parts, sizes, {"decay": (parts["decay"] - 1, parts["decay"] + 1)}, parts)
+    for panel, (part, values) in zip(panels, parts.items(), strict=True):
+        assert {bar.get_height() for bar in panel.patches} == {abs(values[0, 0]), -abs(values[0, 0])}
+        assert mpl.colors.same_color(panel.patches[0].get_facecolor(), plots.PALETTE[part])
+        assert sizes[part] in [text.get_text() for text in panel.texts]
+        assert len(panel.collections) == (6 if part == "decay" else 4), "a band where there is one, brackets everywhere"
+    plt.close(figure)
+
+
 def test_a_specification_curve_sorts_its_combinations_and_colours_what_holds():
     figure, (above, below) = plt.subplots(2, 1)
     statistic, holds = np.array([0.5, 0.1, 0.9]), np.array([False, False, True])

@@ -3,7 +3,7 @@
 const FIELDS = [
   { name: "alpha", sign: "α", what: "stretch of the spindle; it peaks at order αn/2", low: 0.3, high: 2, step: 0.001 },
   { name: "beta", sign: "β", what: "size of the spindle", low: 0, high: 1, power: 3 },
-  { name: "delta", sign: "δ", what: "uncertainty behind the decay", low: 1e-5, high: 10, log: true },
+  { name: "delta", sign: "δ", what: "uncertainty behind the decay", low: 1e-6, high: 10, log: true },
   { name: "gamma", sign: "γ", what: "size of the decay", low: 0, high: 2, step: 0.001 },
 ];
 const POSITIONS = 10000; // of a slider
@@ -23,28 +23,26 @@ function positionOf(field, value) {
 }
 
 // model: n, samples, conditions [{name, tau, z, fit: {alpha, beta, delta, gamma}}], strength (condition, sign, order), decays
-// with γ = 1 (condition, δ, sign, order), deltas [low, high, count], delta_min of the fits, before (the condition whose bars
-// are outlined behind those of the others, or null), shared (true where the page has a menu of timepoints), condition,
-// alpha, beta, delta, gamma.
+// of a condition's own I* with γ = 1 (condition, δ, sign, order), deltas [low, high, count], alpha_range of the fits, before
+// (the condition whose bars are outlined behind those of the others, or null), converged (the condition of that I*), shared
+// (true where the page has a menu of timepoints), condition, alpha, beta, delta, gamma; zeta, ties, reference and delta_min as
+// chosen, home (these four by default), and few {zetas, ties, conditions, labels, samples, of, deltas} or null, with
+// few_strength and few_decays as strength and decays, of all ζ and ties.
 function renderDisentangle({ model, el }) {
-  const n = model.get("n"), conditions = model.get("conditions"), samples = model.get("samples");
-  const deltas = model.get("deltas"), least = model.get("delta_min"), before = model.get("before");
-  const bars = unpack(model.get("strength"), conditions.length * 2 * n);
-  const measured = conditions.map((_, c) => [0, 1].map((sign) => bars.subarray((2 * c + sign) * n, (2 * c + sign + 1) * n)));
-  const size = deltas[2] * 2 * n, decays = unpack(model.get("decays"), conditions.length * size);
-  const decayAt = (condition, delta) => decayBetween(decays.subarray(condition * size, (condition + 1) * size), deltas, delta, n);
-  const names = conditions.map(({ name }) => name), highest = (rows) => Math.max(...rows.flatMap((row) => [...row]));
+  const n = model.get("n"), before = model.get("before"), sources = sourcesOf(model), { labels, levels, home } = sources;
+  const decayOf = ({ decays, deltas }, delta) => decayBetween(decays, deltas, delta, n);
+  const highest = (rows) => Math.max(...rows.flatMap((row) => [...row]));
 
   const set = (values) => {
     for (const [name, value] of Object.entries(values)) model.set(name, value);
     model.save_changes();
     show();
   };
-  const setToFit = () => set(conditions[model.get("condition")].fit);
+  const setToFit = () => set(sources.fit(model.get("condition")));
   const scaled = (field) => {
     if (field.name !== "beta") return field;
     const condition = model.get("condition"); // how large a β is large depends on A
-    return { ...field, high: Math.max(10 * conditions[condition].fit.beta, highest(measured[condition]) / 4) };
+    return { ...field, high: Math.max(10 * sources.fit(condition).beta, highest(sources.at(condition).strength) / 4) };
   };
 
   const sliders = FIELDS.map((field) => {
@@ -56,10 +54,10 @@ function renderDisentangle({ model, el }) {
         move(Number(input.value) + KEYS[event.key]);
       } });
     const output = make("output", { "data-shows": field.name });
-    const mark = field.name === "delta" && make("span", { class: "play-mark", style: `--at: ${positionOf(field, least)}`, title: `least δ of the fit: ${shown(least)}` });
-    const what = mark ? `${field.what}; the mark: ${shown(least, 1)}, the least that the fit may take` : field.what;
-    const row = make("label", { class: "play-slider" }, make("b", {}, field.sign), make("span", { class: "play-track" }, input, ...(mark ? [mark] : [])), output, make("small", {}, what));
-    return { field, input, output, row };
+    const mark = field.name === "delta" && make("span", { class: "play-mark" });
+    const what = make("small", {}, field.what);
+    const row = make("label", { class: "play-slider" }, make("b", {}, field.sign), make("span", { class: "play-track" }, input, ...(mark ? [mark] : [])), output, what);
+    return { field, input, output, row, mark, what };
   });
   const pictures = make("div", { class: "play-pictures" });
   const numbers = make("p", { class: "play-numbers", "aria-live": "polite" });
@@ -68,20 +66,24 @@ function renderDisentangle({ model, el }) {
     make("div", { class: "play-scroll", tabindex: 0, role: "region", "aria-label": "strength by order, in numbers" }, make("table", {},
       make("thead", {}, make("tr", {}, ...["m", "sign", "A", "decay", "spindle", "residual"].map((name) => make("th", { scope: "col" }, name)))), cells)));
 
-  const splitAt = (condition, at) => split(measured[condition], decayAt(condition, at.delta), at, n);
+  const splitAt = (source, at) => split(source.strength, decayOf(source, at.delta), at, n);
 
   function show() {
-    const condition = model.get("condition"), strength = measured[condition];
+    const condition = model.get("condition"), source = sources.at(condition), { strength } = source;
     const at = Object.fromEntries(FIELDS.map(({ name }) => [name, model.get(name)]));
-    const result = splitAt(condition, at);
-    for (const { field, input, output } of sliders) {
+    const result = splitAt(source, at), least = model.get("delta_min");
+    for (const { field, input, output, mark, what } of sliders) {
       input.value = Math.round(POSITIONS * positionOf(scaled(field), at[field.name]));
       input.setAttribute("aria-valuetext", `${field.sign} = ${shown(at[field.name])}`);
       output.textContent = shown(at[field.name]);
+      mark && mark.setAttribute("style", `--at: ${positionOf(field, least)}`);
+      mark && (what.textContent = `${field.what}; the mark: ${shown(least, 1)}, the least that the fit may take`);
     }
+    for (const { name, select } of switches) select.value = String(Math.max(0, levels[name].indexOf(model.get(name))));
+    task.textContent = whatToLookFor();
     const both = [result.spindle, result.spindle];
     const total = result.decay.map((row) => row.map((value, m) => value + result.spindle[m]));
-    const other = before !== null && before !== undefined && before !== condition ? [{ kind: "before", rows: measured[before] }] : [];
+    const other = before !== null && before !== undefined && before !== condition ? [{ kind: "before", rows: source.outline(before) }] : [];
     const reach = 1.08 * Math.max(highest(strength), ...other.map(({ rows }) => highest(rows)));
     const left = result.residual.map((row) => row.map(Math.abs));
     pictures.replaceChildren(
@@ -94,34 +96,55 @@ function renderDisentangle({ model, el }) {
       "residual ", make("b", { "data-number": "residual", "data-value": result.relativeResidual }, `${shown(100 * result.relativeResidual, 3)} %`),
       " of A · decay ", make("b", { "data-number": "decay", "data-value": result.decayStrength }, shown(result.decayStrength)),
       " · spindle ", make("b", { "data-number": "spindle", "data-value": result.spindleStrength }, shown(result.spindleStrength)),
-      ` (strength, in units of Z; mean over ${samples} samples)`);
+      ` (strength, in units of Z${elsewhere(condition)}; mean over ${source.samples}${source.of > source.samples ? ` of ${source.of}` : ""} samples)`);
     cells.replaceChildren(...["+", "−"].flatMap((sign, k) => Array.from(strength[k], (value, m) =>
       make("tr", {}, ...[m + 1, sign, value, result.decay[k][m], result.spindle[m], result.residual[k][m]].map((cell, column) =>
         make("td", column > 1 ? { "data-value": cell } : {}, column > 1 ? shown(cell) : String(cell)))))));
   }
 
-  // What to look for, with the numbers of the least-squares fits: from the outlined condition to the last one.
-  function task() {
-    if (before === null || before === undefined || before === conditions.length - 1) return [];
-    const [first, last] = [before, conditions.length - 1].map((c) => shown(splitAt(c, conditions[c].fit).spindleStrength, 2));
-    return [make("p", { class: "play-task" }, `${names[before]} → ${names.at(-1)}: the outlines are the bars at ${names[before]}. Look at the middle orders, `
-      + `where the orange spindle goes from ${first} to ${last} units of Z at least squares.`)];
+  // Whose Z the unit is where it is not that of the bars themselves.
+  function elsewhere(condition) {
+    const moved = model.get("zeta") !== home.zeta || model.get("ties") !== home.ties;
+    const told = [...(sources.noisy(condition) ? ["at B"] : []), ...(moved ? [`at ζ = ${percent(home.zeta)}, ties ${home.ties}`] : [])];
+    return told.length ? ` ${told.join(" ")}` : "";
   }
 
+  // What to look for, with the numbers of the least-squares fits: from the outlined condition to the converged one.
+  function whatToLookFor() {
+    const last = model.get("conditions").length - 1;
+    if (before === null || before === undefined || before === last) return "";
+    const [one, two] = [before, last].map((c) => shown(splitAt(sources.at(c), sources.fit(c)).spindleStrength, 2));
+    return `${labels[before]} → ${labels[last]}: the outlines are the bars at ${labels[before]}. Look at the middle orders, `
+      + `where the orange spindle goes from ${one} to ${two} units of Z at least squares.`;
+  }
+
+  const task = make("p", { class: "play-task" });
+  const told = { zeta: percent, delta_min: (level) => shown(level, 1), reference: (level) => WHOSE[level], ties: (level) => `to ${level} orders` };
+  const switches = [["zeta", "ζ"], ["ties", "ties"], ["reference", "I*"], ["delta_min", "least δ"]]
+    .filter(([name]) => levels[name].length > 1).map(([name, label]) => {
+      const row = choice(label, levels[name].map(told[name]), levels[name].indexOf(model.get(name)), (k) => {
+        model.set(name, levels[name][k]);
+        setToFit();
+      });
+      row.dataset.switch = name;
+      return { name, row, select: row.querySelector("select") };
+    });
   const header = make("div", { class: "play-header" },
-    ...(model.get("shared") ? [] : [choice("Timepoint", names, model.get("condition"), (condition) => { model.set("condition", condition); setToFit(); })]),
+    ...(model.get("shared") ? [] : [choice("Timepoint", labels, model.get("condition"), (condition) => { model.set("condition", condition); setToFit(); })]),
     make("button", { type: "button", "data-action": "fit", onclick: setToFit }, "Least squares (Eq. 9)"),
     make("button", { type: "button", "data-action": "pair", onclick: () => {
-      const condition = model.get("condition"), unit = decayAt(condition, model.get("delta"));
-      set(bestPair(measured[condition], spindle(model.get("alpha"), 1, n), unit));
+      const source = sources.at(model.get("condition"));
+      const { beta, gamma } = bestPair(source.strength, spindle(model.get("alpha"), 1, n), decayOf(source, model.get("delta")));
+      set({ beta, gamma });
     } }, "Best β, γ for this α, δ"));
-  const kinds = [["strength", "measured A"], ["before", `A at ${names[before] ?? ""}`], ["decay", "decay"], ["spindle", "spindle"],
+  const kinds = [["strength", "measured A"], ["before", `A at ${labels[before] ?? ""}`], ["decay", "decay"], ["spindle", "spindle"],
     ["total", "decay + spindle"], ["residual", "|residual|, below"]];
   const key = make("p", { class: "play-key" }, ...kinds.map(([kind, name]) => make("span", { class: kind }, name)));
-  el.replaceChildren(make("div", { class: "play disentangle" }, ...task(), header, key, pictures, numbers,
+  el.replaceChildren(make("div", { class: "play disentangle" }, task, header, make("div", { class: "play-header play-switches" }, ...switches.map(({ row }) => row)), key, pictures, numbers,
     make("div", { class: "play-sliders" }, ...sliders.map(({ row }) => row)), table));
   const follow = () => show();
-  for (const name of ["condition", ...FIELDS.map((field) => field.name)]) model.on(`change:${name}`, follow);
+  const followed = ["condition", ...CHOSEN, ...FIELDS.map(({ name }) => name)];
+  for (const name of followed) model.on(`change:${name}`, follow);
   show();
-  return () => ["condition", ...FIELDS.map(({ name }) => name)].forEach((name) => model.off(`change:${name}`, follow));
+  return () => followed.forEach((name) => model.off(`change:${name}`, follow));
 }

@@ -26,11 +26,12 @@ from ..experiments import Experiment
 from ..extraction import interactions
 from ..subsets import player_count
 from ..theory import decay
+from .few import few_fields
 from .names import named
 
 VIEWS = Path(__file__).parent
-SCRIPTS = ("theory", "dom", "chart", "disentangle", "players")  # in the order that they need each other
-DELTAS = (-5, 1, 97)  # powers of ten of the least and the greatest δ of the grid, and how many there are
+SCRIPTS = ("theory", "dom", "chart", "sources", "disentangle", "players")  # in the order that they need each other
+DELTAS = (-6, 1, 71)  # powers of ten of the least and the greatest δ of the grid, and how many there are
 SAMPLES = 8  # shown with their players; values.nc has the images of as many
 
 
@@ -64,6 +65,9 @@ def disentangle_fields(
     alpha_range: tuple[float, float] | None = None,
     delta_min: float = 1e-3,
     before: str | None = None,
+    zeta: float | None = None,
+    ties: str | None = None,
+    few: xr.Dataset | None = None,
     precision: type = np.float64,
 ) -> dict:
     """Eq. 6 to 9 over the strengths of each condition: I_AND, I_OR of the same samples, and τ, in log-odds.
@@ -71,8 +75,9 @@ def disentangle_fields(
     `reference` names the condition whose interactions are the I* of the decay (None: each its own). The view has A and
     the decay with γ = 1 on a grid of δ, between which it interpolates: means over all samples, and far smaller than
     their tables. It starts at the last condition and at its least-squares split, which is found here. `before` names
-    a condition whose bars are outlined behind those of the others (None: no outlines). Raises ValueError for an unknown
-    reference or before, and as `normaliser` and `disentangle` do.
+    a condition whose bars are outlined behind those of the others (None: no outlines). `few` is the table of the ends
+    of the ties (choices.nc), among them `zeta` and `ties` of these interactions: with it the view can go to others.
+    Raises ValueError for an unknown reference or before, and as `normaliser` and `disentangle` do.
     """
     names = list(conditions)
     require(reference is None or reference in names, "reference", repr(reference), f"{', '.join(names)}, or None")
@@ -80,6 +85,7 @@ def disentangle_fields(
     z = {name: float(strengths.normaliser(*pair, tau[name])) for name, pair in conditions.items()}
     deltas = torch.logspace(*DELTAS, dtype=torch.float64)
     rows, strength, decays = [], [], []
+    alpha_range = alpha_range or _alpha_range(conditions)
     for name, pair in conditions.items():
         own = reference or name
         of_samples = strengths.by_order(*pair, tau[name]) / z[name]
@@ -88,13 +94,20 @@ def disentangle_fields(
         best = {field: getattr(fit, field) for field in ("alpha", "beta", "delta", "gamma")}
         rows.append({"name": name, "tau": tau[name], "z": z[name], "fit": best})
         strength.append(of_samples.mean(0))
-        decays.append(torch.stack([decay(*shared, float(delta), 1.0).mean(0) for delta in deltas]))
+        unit = [table / z[name] for table in pair]
+        decays.append(torch.stack([decay(*unit, float(delta), 1.0).mean(0) for delta in deltas]))
     samples, subsets = conditions[names[0]][0].shape
+    whose = "converged" if reference else "self"
+    home = {"zeta": zeta, "ties": ties, "reference": whose, "delta_min": delta_min}
     return {
         "n": subsets.bit_length() - 1,
         "samples": samples,
         "conditions": rows,
-        "delta_min": delta_min,
+        "alpha_range": list(alpha_range),
+        **home,
+        "home": home,
+        "converged": names.index(reference or names[-1]),
+        **(few_fields(few, z) if few is not None else {"few": None, "few_strength": b"", "few_decays": b""}),
         "before": None if before is None else names.index(before),
         "condition": len(rows) - 1,
         **rows[-1]["fit"],
@@ -140,7 +153,8 @@ def players_fields(
 def of_experiment(results: Path, setting: Experiment, precision: type = np.float64) -> dict[str, dict]:
     """The fields of both views for an experiment, from values.nc in its folder of results, and interactions.nc.
 
-    Interactions are solved anew from the value tables where interactions.nc is not there. Strengths are of all samples;
+    Interactions are solved anew from the value tables where interactions.nc is not there; without choices.nc there are
+    no others to go to. Strengths are of all samples;
     a few are shown with their players. Raises FileNotFoundError if values.nc is not there.
     """
     measured = tables.read(results / "values.nc")
@@ -155,8 +169,9 @@ def of_experiment(results: Path, setting: Experiment, precision: type = np.float
         name: tuple(torch.from_numpy(found[kind].sel(timepoint=name).values) for kind in ("i_and", "i_or"))
         for name in names
     }
+    few = tables.read(results / "choices.nc") if (results / "choices.nc").exists() else None
     shown = [_sample(measured, k, setting.dataset) for k in range(min(SAMPLES, measured.sizes["sample"]))]
-    few = slice(len(shown))
+    first = slice(len(shown))
     return {
         "disentangle": disentangle_fields(
             pairs,
@@ -165,16 +180,25 @@ def of_experiment(results: Path, setting: Experiment, precision: type = np.float
             alpha_range=setting.alpha_range,
             delta_min=setting.delta_min,
             before="B" if "B" in names else None,
+            zeta=setting.zeta,
+            ties=setting.ties,
+            few=few,
             precision=precision,
         ),
         "players": players_fields(
-            {name: table[few] for name, table in values.items()},
-            {name: (pair[0][few], pair[1][few]) for name, pair in pairs.items()},
+            {name: table[first] for name, table in values.items()},
+            {name: (pair[0][first], pair[1][first]) for name, pair in pairs.items()},
             shown,
             grid=setting.grid,
             precision=precision,
         ),
     }
+
+
+def _alpha_range(conditions: dict[str, tuple[Tensor, Tensor]]) -> tuple[float, float]:
+    """That of `disentangle` where none is asked for."""
+    n = player_count(next(iter(conditions.values()))[0])
+    return 3 / n, 2 - 1 / n
 
 
 def page_script(name: str, fields: dict[str, dict]) -> str:

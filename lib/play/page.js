@@ -40,7 +40,7 @@ const MOVED = ["alpha", "beta", "delta", "gamma"];
 const state = { experiment: null, models: {} }; // models by their view
 
 // The address says what is shown, so that it can be kept, and that a chapter can lead to it:
-// #experiment=digits-vgg&timepoint=D&delta=0.001&sample=2&off=1.4&part=players
+// #experiment=digits-vgg&timepoint=D&zeta=0&ties=high&delta=0.001&sample=2&off=1.4&part=players
 const asked = () => Object.fromEntries(new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : ""));
 
 function address() {
@@ -48,7 +48,8 @@ function address() {
   const one = disentangle ?? players, condition = one.get("condition");
   told.set("timepoint", timepoints(one)[condition]);
   if (disentangle) {
-    const fit = disentangle.get("conditions")[condition].fit;
+    const { fit: fitted, home } = sourcesOf(disentangle), fit = fitted(condition);
+    for (const name of CHOSEN) if (disentangle.get(name) !== home[name]) told.set(name, disentangle.get(name));
     for (const name of MOVED) if (disentangle.get(name) !== fit[name]) told.set(name, Number(disentangle.get(name).toPrecision(6)));
   }
   if (players) {
@@ -65,18 +66,25 @@ function keep() {
   writing = setTimeout(() => history.replaceState(null, "", address()), 250);
 }
 
-const timepoints = (model) => model.get("conditions").map((condition) => condition.name ?? condition);
+const timepoints = (model) => (model === state.models.disentangle ? sourcesOf(model).names : model.get("conditions"));
 
 // Both views at a timepoint: the sliders at what `from` asks of them, or else at the least-squares split.
 function goTo(condition, from = {}) {
   const { disentangle, players } = state.models;
   if (disentangle) {
-    const values = { condition, ...disentangle.get("conditions")[condition].fit };
+    const { fit, levels } = sourcesOf(disentangle), values = {};
+    for (const name of CHOSEN) {
+      const level = levels[name].find((one) => String(one) === from[name]);
+      if (level !== undefined) disentangle.set(name, level);
+    }
+    Object.assign(values, { condition, ...fit(condition) });
     for (const name of MOVED) if (Number.isFinite(parseFloat(from[name]))) values[name] = parseFloat(from[name]);
     disentangle.change(values);
   }
   if (players) {
-    const count = players.get("samples").length, n = players.get("n"), values = { condition };
+    const count = players.get("samples").length, n = players.get("n"), places = players.get("conditions");
+    const name = disentangle ? sourcesOf(disentangle).names[condition] : places[condition];
+    const values = { condition: places.includes(name) ? places.indexOf(name) : Math.max(0, places.indexOf("B")) }; // noise is on B
     if (from.sample) values.sample = Math.min(Math.max(1, parseInt(from.sample) || 1), count) - 1;
     if (from.off) values.present = from.off.split(".").reduce((left, k) => (k >= 1 && k <= n ? left & ~(1 << (k - 1)) : left), 2 ** n - 1);
     players.change(values);
@@ -89,24 +97,30 @@ async function open(names, experiment, from = {}) {
   state.models = {};
   for (const place of PLACES) {
     const { view } = place.dataset, fields = { ...tables[view], shared: Boolean(MENU) };
-    for (const name of ["tables", "values", "strength", "decays"]) if (fields[name]) fields[name] = binary(fields[name]);
+    for (const name of ["tables", "values", "strength", "decays", "few_strength", "few_decays"]) if (fields[name]) fields[name] = binary(fields[name]);
     const stage = make("div"), sample = parseInt(from.sample) - 1;
     if (view === "players" && sample >= 0 && sample < fields.samples.length) fields.sample = sample; // its menu is made with it
     state.models[view] = new Model(fields, keep);
     RENDER[view]({ model: state.models[view], el: stage });
     place.replaceChildren(stage);
   }
-  const known = timepoints(Object.values(state.models)[0]), condition = known.indexOf(from.timepoint);
-  goTo(condition < 0 ? known.length - 1 : condition, from);
-  menu(names, known, condition < 0 ? known.length - 1 : condition);
+  const one = state.models.disentangle ?? state.models.players, place = timepoints(one).indexOf(from.timepoint);
+  const condition = place < 0 ? one.get("condition") : place;
+  goTo(condition, from);
+  menu(names, one, condition);
   for (const place of PLACES) place.dataset.ready = experiment;
 }
 
-function menu(names, known, condition) {
+function menu(names, model, condition) {
   if (!MENU) return;
-  const go = (experiment, timepoint) => open(names, experiment, { timepoint }).then(keep);
+  const known = timepoints(model), told = model === state.models.disentangle ? sourcesOf(model).labels : known;
+  const switched = () => { // what was chosen stays chosen where the other experiment has it
+    const { disentangle } = state.models, moved = disentangle ? CHOSEN.filter((name) => disentangle.get(name) !== sourcesOf(disentangle).home[name]) : [];
+    return Object.fromEntries(moved.map((name) => [name, String(disentangle.get(name))]));
+  };
+  const go = (experiment, timepoint) => open(names, experiment, { timepoint, ...switched() }).then(keep);
   const one = names.length > 1 ? [choice("Experiment", names, names.indexOf(state.experiment), (k) => go(names[k], known[MENU.querySelector("[data-menu=timepoint] select").value]))] : [];
-  const two = choice("Timepoint", known, condition, (k) => { goTo(k); keep(); });
+  const two = choice("Timepoint", told, condition, (k) => { goTo(k); keep(); });
   two.dataset.menu = "timepoint";
   const had = MENU.contains(document.activeElement) && [...MENU.querySelectorAll("select")].indexOf(document.activeElement);
   MENU.replaceChildren(...one, two);

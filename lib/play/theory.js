@@ -42,15 +42,59 @@ function decayBetween(decays, [low, high, count], delta, n) {
 
 const dot = (x, y) => x.reduce((sum, row, sign) => sum + row.reduce((part, value, m) => part + value * y[sign][m], 0), 0);
 
-// The β, γ ≥ 0 that minimise ‖A − β s − γ d‖² (Eq. 9 at one α and δ), in closed form.
+// The β, γ ≥ 0 that minimise ‖A − β s − γ d‖² (Eq. 9 at one α and δ), in closed form; `explained` is what ‖A‖² loses.
 function bestPair(strength, unitSpindle, decay) {
   const s = [unitSpindle, unitSpindle];
-  const ss = dot(s, s), dd = dot(decay, decay), sd = dot(s, decay), sa = dot(s, strength), da = dot(decay, strength);
+  return pairOf(dot(s, s), dot(decay, decay), dot(s, decay), dot(s, strength), dot(decay, strength));
+}
+
+function pairOf(ss, dd, sd, sa, da) {
   const determinant = ss * dd - sd * sd;
   const beta = (dd * sa - sd * da) / determinant, gamma = (ss * da - sd * sa) / determinant;
-  if (determinant > 1e-13 * ss * dd && beta > 0 && gamma > 0) return { beta, gamma };
+  const found = (beta, gamma) => ({ beta, gamma, explained: beta * sa + gamma * da });
+  if (determinant > 1e-13 * ss * dd && beta > 0 && gamma > 0) return found(beta, gamma);
   const alone = [ss && Math.max(sa, 0) / ss, dd && Math.max(da, 0) / dd];
-  return alone[0] * sa >= alone[1] * da ? { beta: alone[0], gamma: 0 } : { beta: 0, gamma: alone[1] };
+  return alone[0] * sa >= alone[1] * da ? found(alone[0], 0) : found(0, alone[1]);
+}
+
+// Eq. 9 solved: α within its range, δ from `least` on; β and γ are in closed form, α and δ searched on a grid, and from its
+// best point on in squares of 3×3 candidates, half as large each time (as `resplit_within` in lib/disentangle.py).
+function leastSquares(strength, decays, deltas, least, [lowAlpha, highAlpha], n) {
+  const [low, high, count] = deltas, ALPHAS = 97, HALVINGS = 14;
+  const first = Math.log(Math.max(least, low)), last = Math.log(high), step = Math.log(high / low) / (count - 1);
+  const points = Math.max(2, Math.ceil((last - first) / step - 1e-9) + 1);
+  const between = (a, b, k, of) => a + ((b - a) * k) / (of - 1), within = (x, a, b) => Math.min(b, Math.max(a, x));
+  const inner = (x, y) => x.reduce((total, value, m) => total + value * y[m], 0);
+  const sums = strength[0].map((value, m) => value + strength[1][m]);
+  const ofAlpha = (alpha) => {
+    const s = spindle(alpha, 1, n);
+    return { alpha, s, ss: 2 * inner(s, s), sa: inner(s, sums) };
+  };
+  const ofDelta = (x) => {
+    const decay = decayBetween(decays, deltas, Math.exp(x), n);
+    return { x, both: decay[0].map((value, m) => value + decay[1][m]), dd: dot(decay, decay), da: dot(decay, strength) };
+  };
+  const spindles = Array.from({ length: ALPHAS }, (_, k) => ofAlpha(between(lowAlpha, highAlpha, k, ALPHAS)));
+  let best = { explained: -1 };
+  const tried = (one, other) => {
+    const pair = pairOf(other.ss, one.dd, inner(other.s, one.both), other.sa, one.da);
+    if (pair.explained > best.explained) best = { ...pair, x: one.x, alpha: other.alpha };
+  };
+  for (let k = 0; k < points; k++) {
+    const one = ofDelta(between(first, last, k, points));
+    for (const other of spindles) tried(one, other);
+  }
+  let steps = [(last - first) / (points - 1), (highAlpha - lowAlpha) / (ALPHAS - 1)];
+  for (let round = 0; round < HALVINGS; round++) {
+    const { x, alpha } = best;
+    const near = [-1, 0, 1].map((k) => ofAlpha(within(alpha + k * steps[1], lowAlpha, highAlpha)));
+    for (const k of [-1, 0, 1]) {
+      const one = ofDelta(within(x + k * steps[0], first, last));
+      for (const other of near) tried(one, other);
+    }
+    steps = steps.map((size) => size / 2);
+  }
+  return { alpha: best.alpha, beta: best.beta, delta: Math.exp(best.x), gamma: best.gamma };
 }
 
 // Eq. 9: the two parts, what is left of A, and how large it is relative to A.
@@ -86,10 +130,18 @@ function strongest(pair, count) {
   return all.sort((x, y) => Math.abs(y.effect) - Math.abs(x.effect)).slice(0, count);
 }
 
-// Numbers packed in a DataView, float32 or float64 as their count tells, as a Float64Array.
+// Half of a float32: 1 bit of sign, 5 of the exponent, 10 of the fraction.
+function half(bits) {
+  const exponent = (bits >> 10) & 31, fraction = (bits & 1023) / 1024, sign = bits >> 15 ? -1 : 1;
+  return sign * (exponent ? (1 + fraction) * 2 ** (exponent - 15) : fraction * 2 ** -14);
+}
+
+// Numbers packed in a DataView, float16, float32 or float64 as their count tells, as a Float64Array.
 function unpack(view, count) {
-  const wide = view.byteLength / count === 8;
-  return Float64Array.from({ length: count }, (_, k) => (wide ? view.getFloat64(8 * k, true) : view.getFloat32(4 * k, true)));
+  const read = {
+    2: (k) => half(view.getUint16(2 * k, true)), 4: (k) => view.getFloat32(4 * k, true), 8: (k) => view.getFloat64(8 * k, true) };
+  const one = read[view.byteLength / count];
+  return Float64Array.from({ length: count }, (_, k) => one(k));
 }
 
 // The tables of a model as [condition][sample] pairs of merged tables.

@@ -11,6 +11,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from .. import experiments
+from ..checks import require
 from . import fields as play
 
 Pair = tuple[Float64[Tensor, "samples subsets"], Float64[Tensor, "samples subsets"]]
@@ -29,7 +30,16 @@ class Disentangle(_View):
     _esm = f"{play.script()}\nexport default {{ render: renderDisentangle }};\n"
     samples = traitlets.Int().tag(sync=True)
     deltas = traitlets.List().tag(sync=True)
+    alpha_range = traitlets.List().tag(sync=True)  # of the fits
+    zeta = traitlets.Float(allow_none=True).tag(sync=True)  # of the interactions shown; None: nobody said
+    ties = traitlets.Unicode(allow_none=True).tag(sync=True)  # low or high
+    reference = traitlets.Unicode().tag(sync=True)  # self, converged or undisturbed: whose interactions I* are
     delta_min = traitlets.Float().tag(sync=True)  # the least δ of the fits
+    home = traitlets.Dict().tag(sync=True)  # these four as they are by default
+    converged = traitlets.Int().tag(sync=True)  # index of the condition whose I* `converged` takes
+    few = traitlets.Dict(allow_none=True).tag(sync=True)  # what there is of other ζ and ties
+    few_strength = traitlets.Bytes().tag(sync=True)
+    few_decays = traitlets.Bytes().tag(sync=True)
     before = traitlets.Int(allow_none=True).tag(sync=True)  # index of the condition outlined behind the others
     strength = traitlets.Bytes().tag(sync=True)
     decays = traitlets.Bytes().tag(sync=True)
@@ -37,6 +47,16 @@ class Disentangle(_View):
     beta = traitlets.Float().tag(sync=True)
     delta = traitlets.Float().tag(sync=True)
     gamma = traitlets.Float().tag(sync=True)
+
+    @traitlets.validate("zeta", "ties", "reference")
+    def _known(self, proposal: traitlets.Bunch) -> object:
+        """Only what there are tables of: the view would have nothing else to show."""
+        name, few = proposal["trait"].name, self.few or {}
+        noisy = ["undisturbed"] if len(few.get("conditions", [])) > len(self.conditions) else []
+        known = {"zeta": few.get("zetas"), "ties": few.get("ties"), "reference": ["self", "converged", *noisy]}[name]
+        known = known or [self.home.get(name)]
+        require(proposal["value"] in known, name, repr(proposal["value"]), ", ".join(map(str, known)))
+        return proposal["value"]
 
 
 class Players(_View):
