@@ -44,6 +44,7 @@ SPINDLE = {"holds": 0.8, "weakly": 0.5}
 RESIDUAL = {"holds": 0.1, "weakly": 0.25, "at_most": True}
 SCORE = "R² of Eq. 6 if that is a spindle, else 0"
 SHARE = "change of the spindle's share of ΣA"
+MISFIT = "misfit of the best non-increasing decay at D, less at B, share of ΣA"
 RULES = {
     "theorem": Rule("the logical model matches the network on all masked states", "Theorem 2.1", "max |h − v| / ζ",
                     1 + 1e-6, 1 + 1e-6, at_most=True),
@@ -75,6 +76,8 @@ RULES = {
     "returns": Rule("overfitting brings it back", "Fig. 5, B to D", SHARE, 0.1, 0, nothing=0),
     "decay_grows": Rule("the decay grows from A to B and on", "Fig. 5, A to D",
                         "Spearman's ρ of the decay (swing) with A to D", 1, 0.6, nothing=0),
+    "needs_spindle": Rule("overfitting adds orders that no decay explains", "Fig. 5, B to D", MISFIT, 0.05, 0,
+                          nothing=0),
     "residual": Rule("decay and spindle leave little over", "Fig. 5", "worst ‖residual‖ / ‖A‖ of A to D", **RESIDUAL),
     "noise_spindle": Rule("what noise on the {kind} adds is a spindle", "Fig. 3", SCORE + "; least of all levels",
                           **SPINDLE),
@@ -83,6 +86,8 @@ RULES = {
                          "Spearman's ρ of its strength with σ", 1, 0.6),
     "noise_decay": Rule("noise on the {kind} hardly moves the decay", "Figs. 4, 8", "largest / smallest decay", 1.25,
                         1.5, at_most=True),
+    "noise_needs": Rule("noise on the {kind} adds orders that no decay explains", "Figs. 4, 8",
+                        MISFIT.replace("at D", "at the strongest level"), 0.05, 0, nothing=0),
     "noise_residual": Rule("decay and spindle leave little over, noise on the {kind}", "Figs. 4, 8",
                            "worst ‖residual‖ / ‖A‖", **RESIDUAL),
     "uncertainty": Rule("M(δ) of the overfitted network matches it earlier", "Fig. 7",

@@ -148,14 +148,18 @@ class Experiment(BaseModel):
     )
     alternative_samples: Some = Field(description="samples for them, drawn from those")
     # disentangle
-    reference: Literal["self", "converged"] = Field(
-        description="I* of the decay: of the network analysed (self) or of timepoint D (converged)"
+    reference: Literal["self", "converged", "undisturbed"] = Field(
+        description="I* of the decay: of the network analysed (self), of D (converged), under noise of B (undisturbed)"
     )
     alpha_range: tuple[Positive, Positive] = Field(description="least and greatest α of the spindle; it peaks at αn/2")
     delta_min: Annotated[float, Field(gt=0, lt=10)] = Field(description="least uncertainty δ that the decay may have")
     bootstrap: Annotated[int, Field(ge=0, le=10**6)] = Field(description="resamples of the samples behind the bands")
     choice_samples: Some = Field(
-        description="samples on which every combination of choices is judged (0: all of them, with more levels)"
+        description="samples on which the choices that need no new tables are judged (0: all of them)"
+    )
+    sweep_samples: Count = Field(description="samples on which every choice is judged (make choices), at most")
+    another_seed: str | None = Field(
+        description="an experiment that is the same but for its seed: its I* at B is the control of undisturbed ones"
     )
 
     @field_validator("*", mode="before")
@@ -266,6 +270,11 @@ def running(params: Path = PARAMS) -> list[str]:
     """The names that params.yaml lists under `run`, every block of it checked. Raises ValueError as `load` does."""
     content = _read(params)
     blocks = {name: _check(name, block, params.name) for name, block in content["experiments"].items()}
+    for name, own in blocks.items():
+        if own.another_seed is not None and (own.another_seed == name or own.another_seed not in blocks):
+            others = ", ".join(other for other in blocks if other != name)
+            told = f"experiments.{name}.another_seed = {own.another_seed!r}"
+            raise ValueError(f"{params.name}: {told}: allowed are {others}, or null")
     if beyond := set(content["choices"]) - set(content["run"]):
         raise ValueError(f"{params.name}: choices = {sorted(beyond)}: allowed are those under run")
     for name in content["choices"]:

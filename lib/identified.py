@@ -84,6 +84,19 @@ def noise_of_shape(
     return float(np.quantile(abs(shapes[1:] - shapes[0]).sum(1) / 2, 0.95))
 
 
+def misfit(strength: Float64[np.ndarray, "*batch 2 n"]) -> Float64[np.ndarray, "*batch"]:
+    """What the best decay that does not grow with the order misses of A, share of ΣA; `without` of `identified`.
+
+    strength: A(m)± in any unit; where it is 0 everywhere nothing is missed. Raises ValueError as `identified` does.
+    """
+    rows = strength.reshape(-1, 1, *strength.shape[-2:])
+    shares = np.concatenate([_shares(row, np.ones((1, 1)), "both")[0] for row in rows])
+    if not (np.isfinite(strength) & (strength >= 0)).all():
+        raise ValueError("strength has entries below 0 or not finite; allowed: finite ones from 0 on")
+    missed = (_falling(2)(shares, np.arange(len(shares))) * shares).sum(1)
+    return missed.reshape(strength.shape[:-2])
+
+
 def identified(
     strength: Float64[np.ndarray, "samples 2 n"],
     allowances: Sequence[float] | np.ndarray = ALLOWANCES,

@@ -1,7 +1,8 @@
-"""`make paper`: what each experiment would take on this machine, and starting those that are named.
+"""`make paper` and `make choices`: what each experiment would take on this machine, and starting those that are named.
 
 python -m lib.launch                    the estimates, from a few steps of each network
 python -m lib.launch NAME …             adds the names to `run` in params.yaml and runs their pipelines
+python -m lib.launch choices NAME …     adds them to `run` and to `choices`, and judges their claims under every choice
 """
 
 import csv
@@ -118,13 +119,20 @@ def estimate() -> None:
     print('\nmake paper RUN="mnist-lenet cifar10-vgg11" runs those two; `dvc repro train@NAME` one stage of one.')
 
 
-def listed(text: str, names: list[str]) -> str:
-    """params.yaml with names added to its list `run`, however it is written; nothing else in it changes.
+def listed(text: str, names: list[str], key: str = "run") -> str:
+    """params.yaml with names added to its list `run`, or another, however it is written; nothing else in it changes.
 
     >>> listed("run: [a, b] # these\\n", ["c"])
     'run: [a, b, c] # these\\n'
+    >>> listed("choices: []\\n", ["a", "b"], "choices")
+    'choices: [a, b]\\n'
     """
-    run = next(value for key, value in yaml.compose(text).value if key.value == "run")
+    run = next(value for known, value in yaml.compose(text).value if known.value == key)
+    if not names:
+        return text
+    if not run.value:
+        place = text.index("]", run.start_mark.index)
+        return text[:place] + ", ".join(names) + text[place:]
     last = run.value[-1]
     if run.flow_style:
         place, added = last.end_mark.index, "".join(f", {name}" for name in names)
@@ -138,19 +146,8 @@ def listed(text: str, names: list[str]) -> str:
 
 def start(names: list[str]) -> int:
     """Adds the names to `run` in params.yaml, which keeps its comments, and runs their pipelines."""
-    for name in names:
-        if measured := experiments.load(name).measured:
-            raise ValueError(
-                f"{name}: its tables were measured at the commit {measured}, whose code reads them "
-                f"(git checkout {measured}); with measured = null in params.yaml it is trained and measured anew"
-            )
-    missing = [name for name in names if name not in experiments.running()]
-    shipped.ready()
-    if missing:
-        text = listed(PARAMS.read_text(encoding="utf-8"), missing)
-        with whole(PARAMS) as partial:
-            partial.write_text(text, encoding="utf-8")
-        print(f"params.yaml: run has now {', '.join(missing)}, too")
+    _check(names)
+    _add(names, "run")
     # What ships with the repository is pulled, so that a training is not repeated for want of its checkpoints, which do
     # not ship; nor do the interactions, but they are solved from the value tables within minutes.
     for name in names:
@@ -160,15 +157,70 @@ def start(names: list[str]) -> int:
             ["repro", "--single-item", f"decompose@{name}"],
             ["repro", "--pull", "--allow-missing", f"weave@{name}"],
         )
-        for number, step in enumerate(steps):
-            code = subprocess.run(["dvc", *step], cwd=ROOT, capture_output=number == 0).returncode
-            if code and number:  # before the first run of an experiment there is nothing to pull
-                return code
+        if code := _run(steps):
+            return code
     return 0
+
+
+def judge(names: list[str]) -> int:
+    """Adds the names to `run` and `choices` in params.yaml, and judges their claims under every choice.
+
+    Value tables that ship are taken, what is missing is measured. Raises ValueError as `start` does.
+    """
+    _check(names)
+    _add(names, "run")
+    _add(names, "choices")
+    shipped.bring()  # the control is another experiment's
+    for name in names:
+        measured = [f"{stage}@{name}" for stage in ("extract", "inject", "alternatives")]
+        steps = (
+            ["pull", "--quiet", "--allow-missing", *measured],
+            ["repro", "--allow-missing", *measured],
+            ["repro", "--single-item", f"every_choice@{name}"],
+        )
+        if code := _run(steps):
+            return code
+        print(f"What the verdicts of {name} depend on: results/{name}/run/every_choice.ipynb, every-choice.json")
+    return 0
+
+
+def _check(names: list[str]) -> None:
+    for name in names:
+        if measured := experiments.load(name).measured:
+            raise ValueError(
+                f"{name}: its tables were measured at the commit {measured}, whose code reads them "
+                f"(git checkout {measured}); with measured = null in params.yaml it is trained and measured anew"
+            )
+    shipped.ready()
+
+
+def _add(names: list[str], key: str) -> None:
+    """Adds names to a list of params.yaml, those that are not in it yet."""
+    known = experiments.running() if key == "run" else experiments.choices()
+    if missing := [name for name in names if name not in known]:
+        text = listed(PARAMS.read_text(encoding="utf-8"), missing, key)
+        with whole(PARAMS) as partial:
+            partial.write_text(text, encoding="utf-8")
+        print(f"params.yaml: {key} has now {', '.join(missing)}, too")
+
+
+def _run(steps: tuple[list[str], ...]) -> int:
+    """Runs DVC's commands one after the other; the first one pulls, and may find nothing. The status of what failed."""
+    for number, step in enumerate(steps):
+        code = subprocess.run(["dvc", *step], cwd=ROOT, capture_output=number == 0).returncode
+        if code and number:  # before the first run of an experiment there is nothing to pull
+            return code
+    return 0
+
+
+def main(arguments: list[str]) -> int | None:
+    if arguments[:1] == ["choices"]:
+        return judge(arguments[1:] or experiments.running()[:1])
+    return start(arguments) if arguments else estimate()
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(start(sys.argv[1:]) if sys.argv[1:] else estimate())
+        sys.exit(main(sys.argv[1:]))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")

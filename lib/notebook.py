@@ -33,11 +33,11 @@ from .closure import SHOWN, closure
 from .experiments import ROOT
 from .files import whole
 from .pictures import smaller
-from .prepare import MEASURING, METADATA, STAGES, code_of
+from .prepare import MEASURING, METADATA, ON_DEMAND, STAGES, code_of
 from .prepare import write as write_code
 
 ALONE = {  # notebooks of no one experiment, and what they read in the folders of all
-    "claims": ("claims.json", "choices.json", "fits.nc", "overfitting.csv", "run/2_extract.md5"),
+    "claims": ("claims.json", "choices.json", "every-choice.json", "fits.nc", "overfitting.csv", "run/2_extract.md5"),
     "your_network": (),
     "many_players": (),
 }
@@ -77,7 +77,7 @@ def weave_all(results: Path, sources: Path) -> None:
     These are in results/run, where they ran on this machine, or else in what was woven before. Where they are in
     neither, one line says so, and the notebook has its code alone.
     """
-    for name in [*STAGES, *(["alternatives"] if (results / "run" / "alternatives.md5").exists() else [])]:
+    for name in [*STAGES, *(name for name in ON_DEMAND if (results / "run" / f"{name}.md5").exists())]:
         ran = (results / "run" / f"{name}.md5").read_text().strip()
         source = nbformat.read(sources / f"{name}.ipynb", as_version=4)
         candidates = (results / folder / f"{name}.ipynb" for folder in ("run", "notebooks"))
@@ -211,7 +211,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m lib.notebook", description=(__doc__ or "").partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     running = commands.add_parser("run")
-    running.add_argument("notebook", choices=[*dict.fromkeys([*STAGES, *MEASURING])])
+    running.add_argument("notebook", choices=[*dict.fromkeys([*STAGES, *MEASURING, *ON_DEMAND])])
     running.add_argument("experiment")
     running.add_argument("--folder", default="results", help="where to read and write")
     running.add_argument("--overrides", type=json.loads, default={}, help="settings to change, as JSON")

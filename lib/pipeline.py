@@ -29,7 +29,7 @@ from .files import git
 SECONDS = {  # of each stage of the digits, alone on two cores: what is longest starts first
     **{"train": 50, "extract": 40, "inject": 60, "decompose": 220, "logical_model": 15, "why_exact": 110},
     **{"generalisation": 45, "sparsity": 90, "disentangle": 30, "figures": 15, "uncertainty": 20, "determined": 110},
-    **{"overfitting": 50, "choices": 90, "claims": 10, "weave": 5, "alternatives": 300},
+    **{"overfitting": 50, "choices": 90, "claims": 10, "weave": 5, "alternatives": 300, "every_choice": 1500},
 }
 CHATTER = re.compile(  # of DVC, in the beginnings of its lines
     "Running stage|> |Updating lock|Generating lock|To track the changes|\tgit add|'data.dvc' didn't|To enable auto|"

@@ -23,6 +23,7 @@ STAGES = [
     *("1_train", "2_extract", "3_inject", "4_decompose", "logical_model", "why_exact", "generalisation", "sparsity"),
     *("5_disentangle", "choices", "determined", "6_figures", "uncertainty", "overfitting", "7_claims"),
 ]
+ON_DEMAND = ["alternatives", "every_choice"]  # stages of the experiments that params.yaml lists under `choices`
 METADATA = {  # of every notebook that we write
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -51,6 +52,8 @@ def prepare(name: str, setting: Experiment, notebook: str, root: Path = ROOT) ->
         inputs |= dataset(setting, root)
     if "network" in fields:
         inputs |= network(setting, root)
+    if "another_seed" in fields and setting.another_seed:
+        inputs |= another_seed(setting, root)
     cells["metadata"]["companion"] = {
         "parameters": parameters,
         "inputs": inputs,
@@ -126,6 +129,13 @@ def network(setting: Experiment, root: Path = ROOT) -> dict[str, str]:
     return inputs
 
 
+def another_seed(setting: Experiment, root: Path = ROOT) -> dict[str, str]:
+    """The md5 of the value tables of the other training, as dvc.lock has it: they need not be here yet."""
+    path = f"results/{setting.another_seed}/values.nc"
+    known = shipped.rows(root) if (root / "dvc.lock").exists() else {}
+    return {path: known.get(f"extract@{setting.another_seed}", {"outs": {}})["outs"].get(path, "not measured")}
+
+
 def _folder(root: Path) -> str:
     """A hash of what is in a folder, names that begin with a dot left out."""
     files = sorted(
@@ -157,7 +167,7 @@ def main(name: str) -> None:
     folder = ROOT / "build" / name
     folder.mkdir(parents=True, exist_ok=True)
     experiments.results(name).mkdir(parents=True, exist_ok=True)  # where DVC starts the stages
-    notebooks = {stage: prepare(name, setting, stage) for stage in dict.fromkeys([*STAGES, *MEASURING])}
+    notebooks = {stage: prepare(name, setting, stage) for stage in dict.fromkeys([*STAGES, *MEASURING, *ON_DEMAND])}
     for old in set(folder.iterdir()) - {folder / f"{stage}.ipynb" for stage in notebooks}:
         old.unlink()
     for stage, notebook in notebooks.items():

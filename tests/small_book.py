@@ -8,7 +8,8 @@ import torch
 import xarray as xr
 
 from book.builder import site
-from lib import choice_ends, choices, subsets, tables
+from lib import choices, subsets, tables
+from lib.choices import ends as choice_ends
 from lib.experiments import ROOT
 
 IMAGES, WORDS = "digits-vgg", "sst2-bert-medium"

@@ -19,7 +19,8 @@ import pytest
 import torch
 from small_book import FEW, IMAGES, SAMPLES, WORDS, N
 
-from lib import choice_ends, disentangle, experiments, strengths, subsets, tables, theory
+from lib import disentangle, experiments, strengths, subsets, tables, theory
+from lib.choices import ends as choice_ends
 from lib.experiments import ROOT
 from lib.sparsest import sparsest
 

@@ -6,7 +6,8 @@ import torch
 import xarray as xr
 from small_book import make_values
 
-from lib import choice_ends, choices, strengths, tables, theory
+from lib import choices, strengths, tables, theory
+from lib.choices import ends as choice_ends
 from lib.disentangle import disentangle
 
 N, SAMPLES, TAU = 6, 5, 0.02

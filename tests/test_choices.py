@@ -7,13 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import xarray as xr
 from jaxtyping import TypeCheckError
 
 from lib import choices, claims, experiments, shipped, strengths, tables
+from lib.choices.judged import Judged
 from lib.disentangle import disentangle
 from lib.fits import decay_trend, spindle_test
+from lib.identified import identified, misfit
 from lib.resampling import central, trend
-from lib.subsets import orders
+from lib.subsets import logical_model, orders
+from lib.theory import shrink, spindle
 
 REFUSED = (ValueError, TypeCheckError)  # shapes are refused earlier when annotations are checked at run time
 N, SAMPLES = 6, 4
@@ -43,6 +47,7 @@ def everywhere(found, some=None):
 
 
 FALLING = [8.0, 4.0, 2.0, 1.0, 0.5, 0.25]
+RISING = [1.0, 2.0, 6.0, 10.0, 8.0, 4.0]
 BELL = [6.0, 15.0, 20.0, 15.0, 6.0, 1.0]
 
 
@@ -89,7 +94,8 @@ def test_the_unit_decides_whether_the_decay_grows():
 
 
 def test_a_choice_that_cannot_touch_a_claim_does_not_count_for_it():
-    registry = choices.keep(choices.registry(), zeta=(0.0, 0.02), tau=(0.0, 0.02), delta_min=(1e-6, 1e-3))
+    fewer = {"zeta": (0.0, 0.02), "tau": (0.0, 0.02), "delta_min": (1e-6, 1e-3)}
+    registry = choices.keep(choices.registry(), **fewer)
     frame = choices.sweep(everywhere(planted(lambda name: BELL if name != "B" else FALLING)), registry)
     assert set(frame["key"]) == set(choices.CLAIMS)
     for claim, of in frame[~frame["letter"]].groupby("claim"):
@@ -106,18 +112,168 @@ def test_a_choice_that_cannot_touch_a_claim_does_not_count_for_it():
     letter = frame[frame["letter"] & frame["key"].isin(choices.FITTED)]
     assert (letter["delta_min"] == "≤ 0.001").all() and (letter["reference"] == "converged").all()
     counted = choices.summary(frame, registry).set_index("claim")["combinations"]
-    assert counted["decays"] == 16 and counted["returns"] == 16 * 2 * 2 * 2 and counted["noise_spindle inputs"] == 8
-    assert counted["noise_fitted inputs"] == 16 * 3 * 2 * 2 * 2 and counted["emerged C"] == 16 * 3
+    assert counted["decays"] == 16 and counted["returns"] == 16 * 2**4 and counted["noise_spindle inputs"] == 8
+    assert counted["noise_fitted inputs"] == 16 * 3 * 2**4 and counted["emerged C"] == 16 * 4 * 2
     levels = choices.by_level(frame, registry)
     assert set(levels[levels["claim"] == "noise_spindle inputs"]["choice"]) == {"zeta", "ties", "limits"}
     per_level = levels[(levels["claim"] == "returns") & (levels["choice"] == "reference")]
-    assert per_level["combinations"].tolist() == [64, 64] and per_level["level"].tolist() == ["self", "converged"]
+    assert per_level["combinations"].tolist() == [128, 128] and per_level["level"].tolist() == ["self", "converged"]
     strip = choices.shades(choices.counted(frame, "returns"), registry)
-    assert list(strip) == ["zeta", "ties", "limits", "tau", "reference", "delta_min", "alpha"]
-    assert all(len(row) == 128 and row.mean() == 0.5 for row in strip.values())
+    assert list(strip) == ["zeta", "ties", "limits", "tau", "side", "reference", "delta_min", "alpha"]
+    assert all(len(row) == 256 and row.mean() == 0.5 for row in strip.values())
     few = choices.keep(registry, limits=("mean",))
     fewer = choices.sweep(everywhere(planted(lambda name: BELL)), few, keys=["decays"])
     assert len(fewer) == 8 and choices.summary(fewer, few)["choice"].iloc[0] != "limits"
+
+
+def test_what_emerged_may_be_judged_by_growth_alone_and_in_log_odds():
+    """Low orders fall and the growth of the others is a spindle: what grows is one, the change either way is none."""
+    new = spindle(1.4, 0.1, N).tolist()
+    at = {"B": [9.0, *[0.5] * 5], "D": [0.0, 0.5 + new[0] + new[1], *(0.5 + x for x in new[2:])]}
+    found = planted(lambda name: at.get(name, FALLING), samples=40, conditions=tuple("ABCD"))
+    registry = choices.keep(choices.registry(), tau=(0.0, 0.02))
+    frame = choices.sweep(everywhere(found), registry, keys=["emerged"])
+    at_d = frame[(frame["claim"] == "emerged D") & (frame["tau"] == 0.0) & (frame["unit"] == "log-odds")]
+    score = at_d.groupby("change")["statistic"].agg(["min", "max"])
+    assert score.loc["growth", "min"] > 0.7 and score.loc["either way", "max"] < 0.5
+
+
+def test_tau_on_both_sides_is_the_decay_of_what_is_salient():
+    """Of what M(δ) leaves of I*, all counts on the measured side alone, and on both sides what is above τ."""
+    found = planted(lambda name: FALLING, conditions=tuple("ABCD"))
+    registry = choices.keep(choices.registry(), zeta=(0.02,), reference=("self",), alpha=("0.5 to 1.5",))
+    frame = choices.sweep(everywhere(found), registry, keys=["residual"])
+    own = frame[frame["delta_min"] == 1e-6].groupby(["tau", "side"])["statistic"].max().unstack()
+    assert own.loc[0.0, "both"] == own.loc[0.0, "measured"]
+    assert own.loc[0.05, "both"] < 1e-3 < 0.02 < own.loc[0.05, "measured"], "the decay has what is below τ"
+    extractions = [(0.02, "low", "mean"), (0.02, "low", "each sample's")]
+    judged = Judged(found, extractions, registry, 0, 0, ["residual"])
+    grid, curves = judged._salient_curves("B", False)
+    pair = strengths.merge_singletons(*found.of("B"))
+    for (extraction, tau), curve in zip(judged.tables, curves, strict=True):
+        swing = found.swing[1] if extraction[2] == "each sample's" else found.swing[1].mean().expand(SAMPLES)
+        for g in (0, len(grid) - 1):
+            by_hand = strengths.by_order(*(shrink(table, float(grid[g].exp())) for table in pair), tau * swing)
+            torch.testing.assert_close(curve[:, g], by_hand, rtol=1e-12, atol=1e-12)
+
+
+def test_growth_that_no_decay_explains_needs_a_spindle_and_has_no_fit_to_choose():
+    """B falls, D rises up to order 4: what the best falling decay of D misses, by the programs of `identified`."""
+    found = planted(lambda name: RISING if name in ("D", "inputs 2") else FALLING)
+    registry = choices.keep(choices.registry(tau=0.0), zeta=(0.02,), tau=(0.0,), limits=("mean",))
+    frame = choices.sweep(everywhere(found), registry, keys=["needs_spindle", "noise_needs"]).set_index("claim")
+    a = [strengths.by_order(*found.of(name)).mean(0).numpy() for name in "BD"]
+    expected = np.subtract(*(identified(x[None], [0.05], alphas=3).without for x in reversed(a)))
+    assert frame.loc["needs_spindle", "statistic"].tolist() == pytest.approx([expected] * 2) and expected > 0.05
+    assert frame.loc["noise_needs inputs", "statistic"].tolist() == pytest.approx([expected] * 2)
+    assert (frame.loc["noise_needs parameters", "statistic"] == 0).all()
+    assert set(frame["ties"]) == {"low", "high"} and frame["reference"].isna().all() and frame["alpha"].isna().all()
+
+
+def test_another_seed_is_the_control_of_an_undisturbed_reference():
+    """Noise takes B's strength threefold: so does γ of B's own decay; the I* of another seed has another shape."""
+    conditions = (*CONDITIONS, choices.OTHER)
+    size = {"parameters 3": 2.0, "parameters 10": 3.0}
+    found = planted(
+        lambda name: (
+            [1.0, 1.0, 1.0, 9.0, 9.0, 9.0] if name == choices.OTHER else [size.get(name, 1) * x for x in FALLING]
+        ),
+        conditions=conditions,
+    )
+    registry = choices.keep(
+        choices.registry(other_seed=True), tau=(0.0, 0.02), delta_min=(1e-3,), alpha=("0.5 to 1.5",)
+    )
+    frame = choices.sweep(everywhere(found), registry, keys=["noise_decay"])
+    some = frame[(frame["tau"] == 0) & (frame["noise_unit"] == "of B") & (frame["claim"] == "noise_decay parameters")]
+    ratio = some.groupby("reference")["statistic"].agg(["min", "max"])
+    assert set(ratio.index) == {"self", "converged", "undisturbed", choices.OTHER_SEED}
+    assert ratio.loc["undisturbed"].tolist() == pytest.approx([3.0, 3.0], rel=1e-3)
+    assert not frame.loc[frame["default"], "reference"].isin([choices.OTHER_SEED]).any()
+
+
+def test_what_noise_adds_may_be_the_model_of_the_difference():
+    found = planted(lambda name: BELL if name.startswith("added") else FALLING,
+                    conditions=(*CONDITIONS, *(f"added by {name}" for name in CONDITIONS[4:])))  # fmt: skip
+    frame = choices.sweep(everywhere(found), choices.registry(difference=True), keys=["noise_spindle"])
+    score = frame.groupby(["claim", "added"])["statistic"].agg(["min", "max"])
+    assert (score.xs("v − v_noise", level="added")["min"] > 0.8).all()
+    assert (score.xs("two optima", level="added")["max"] < 0.5).all()
+    assert set(frame["claim"]) == {"noise_spindle parameters", "noise_spindle inputs"}
+
+
+def test_the_difference_is_solved_with_the_zeta_of_v(digits):
+    """v − v_noise as a table of its own: h misses it by the ζ of v at B, which is a share of the swing of v."""
+    folder = experiments.results("digits-vgg")
+    values, injected = (tables.read(folder / f"{name}.nc")["values"] for name in ("values", "injected-values"))
+    few = [values.isel(sample=[3, 24]), injected.isel(sample=[3, 24], noise=[2])]
+    registry = choices.keep(choices.registry(difference=True), zeta=(0.02,), ties=("low",), limits=("mean",))
+    (found,) = choices.solve(few, registry).values()
+    at_b, noisy = (torch.from_numpy(table.values) for table in (few[0].sel(timepoint="B"), few[1][0]))
+    new = found.of(f"added by {injected.noise.values[2]}")
+    h = logical_model(*new, (at_b - noisy)[:, 0])
+    zeta = 0.02 * float(strengths.swing(at_b))
+    assert float((h - (at_b - noisy)).abs().max()) <= zeta * (1 + 1e-9)
+    assert sum(x.abs().sum() for x in new) <= sum((x - y).abs().sum() for x, y in zip(found.of("B"), found.of(
+        str(injected.noise.values[2])), strict=True)) * 1.05  # fmt: skip
+
+
+def worlds_of(shapes):
+    """Worlds whose tables are their names, and a solver that plants what `shapes` says for each."""
+    conditions = tuple("ABCD")
+
+    def solver(tables, registry):
+        return everywhere(planted(shapes[tables[0].name], conditions=conditions))
+
+    return {name: [xr.DataArray(np.zeros((1, 1, 2**N)), name=name)] for name in shapes}, solver
+
+
+def test_a_choice_apart_is_compared_in_its_block_and_counted_once():
+    """One checkpoint later B grows to order 4: `decays` fails in the half of the combinations, and time decides."""
+    registry = choices.keep(
+        choices.registry(tau=0.0), zeta=(0.0, 0.02), tau=(0.0,), limits=("mean",), delta_min=(1e-3,)
+    )
+    main = choices.sweep(everywhere(planted(lambda name: FALLING)), registry, keys=["decays", "untrained"])
+    worlds, solver = worlds_of({"ours": lambda name: FALLING, "later": lambda name: RISING})
+    time = choices.apart("time", tuple(worlds))
+    own = choices.block(time, worlds, registry, solver)
+    assert set(own["key"]) == set(time.claims) and "untrained" not in set(own["key"])
+    frame = choices.together(main, {"time": own[own["key"] == "decays"]}, [time])
+    found = choices.summary(frame, [*registry, time]).set_index("claim")
+    assert found.loc["decays", ["combinations", "share", "choice_of_share", "move_of_share"]].tolist() == [
+        8, 0.5, "time", 1.0,
+    ]  # fmt: skip
+    assert found.loc["untrained", "combinations"] == 4 and found.loc["untrained", "choice_of_share"] != "time"
+    assert found.loc["decays", "default"] == main.loc[main["default"] & (main["key"] == "decays"), "statistic"].iloc[0]
+    levels = choices.by_level(frame, [*registry, time])
+    of_time = levels[levels["choice"] == "time"].set_index("level")
+    assert of_time["share"].to_dict() == {"ours": 1.0, "later": 0.0} and (of_time["combinations"] == 4).all()
+    assert "time" in choices.shades(choices.counted(frame, "decays"), [*registry, time])
+    with pytest.raises(ValueError, match="levels of time is .'later', 'ours'.; allowed: ours, later"):
+        choices.block(time, dict(reversed(worlds.items())), registry, solver)
+
+
+def test_descent_is_counted_only_where_it_is_said():
+    registry = choices.keep(choices.registry(tau=0.0), zeta=(0.02,), tau=(0.0,), limits=("mean",), delta_min=(1e-3,))
+    main = choices.sweep(everywhere(planted(lambda name: FALLING)), registry, keys=["decays"])
+    worlds, solver = worlds_of({choices.EXACT: lambda name: FALLING, choices.DESCENT: lambda name: RISING})
+    how = choices.apart("solver", tuple(worlds))
+    own = choices.block(how, worlds, registry, {choices.EXACT: solver, choices.DESCENT: solver})
+    frame = choices.together(main, {"solver": own[own["key"] == "decays"]}, [how])
+    (row,) = choices.summary(frame, [*registry, how]).to_dict("records")
+    assert (row["combinations"], row["share"], row["with_descent"]) == (2, 1.0, 0.5)
+    assert row["choice_of_share"] == "solver", "what it moves is told all the same"
+
+
+def test_descent_gives_its_own_answer_at_each_zeta_and_none_of_the_ties():
+    table = tables.read(experiments.results("digits-vgg") / "values.nc")["values"].isel(sample=[3])
+    some = [table.sel(timepoint=["A", "B", "D"])]
+    registry = choices.keep(choices.registry(), zeta=(0.0, 0.02), limits=("mean",))
+    found = choices.descended(some, registry, iterations=20)
+    assert found[0.0, "low", "mean"] is found[0.0, "high", "mean"]
+    assert not torch.equal(found[0.0, "low", "mean"].i_and, found[0.02, "low", "mean"].i_and)
+    assert found[0.02, "low", "mean"].conditions == ("A", "B", "D")
+    frame = choices.sweep(found, registry, keys=["emerged", "returns"])
+    assert set(frame["claim"]) == {"emerged D", "returns"}
 
 
 def test_equal_rows_on_a_second_run():
@@ -142,7 +298,7 @@ def test_what_cannot_be_measured_is_not_measured():
     assert set(frame["claim"]) == {"emerged C", "emerged D"}, "there is no noise"
     assert ((at_c["verdict"] == "not measured") == (at_c["unit"] == "order 1")).all()
     row = choices.summary(frame, registry).iloc[0]
-    assert row["measured"] == row["combinations"] * 2 // 3 and row["verdict"] == "not measured"
+    assert row["measured"] == row["combinations"] * 3 // 4 and row["verdict"] == "not measured"
     assert choices.in_words(math.nan) == "not measured"
 
 
@@ -206,12 +362,16 @@ def test_the_defaults_are_what_the_claims_are_judged_by(digits):
         "returns": of_all(change, "BD", "spindle_strength", "strength"),
         "decay_grows": of_all(lambda x: trend(x * [z[k] / swing[k] for k in "ABCD"]), "ABCD", "decay_strength"),
         "residual": of_all(np.max, "ABCD", "relative_residual"),
+        "needs_spindle": of_samples(lambda p: misfit(p[1]) - misfit(p[0]), np.stack([a["B"], a["D"]], 1)),
     }
     for kind in ("parameters", "inputs"):
         levels = found.levels(kind)
         new = [strengths.by_order(*(b - c for b, c in zip(pair["B"], pair[name], strict=True))) for name in levels]
         expected[f"noise_spindle {kind}"] = min((of_samples(score, one) for one in new), key=lambda row: row[0])
         every = ["B", *levels]
+        expected[f"noise_needs {kind}"] = of_samples(
+            lambda p: misfit(p[1]) - misfit(p[0]), np.stack([a["B"], a[levels[-1]]], 1)
+        )
         expected[f"noise_fitted {kind}"] = of_all(trend, every, "spindle_strength")
         expected[f"noise_decay {kind}"] = of_all(
             lambda x: x.max() / max(x.min(), 1e-3 * x.max()), every, "decay_strength"
@@ -263,7 +423,7 @@ def test_bad_input_is_named(digits):
     with pytest.raises(ValueError, match="claims of x is .'y'."):
         choices.Choice("x", "", (0,), 0, ("y",))
     found = planted(lambda name: FALLING)
-    with pytest.raises(ValueError, match="conditions is A, B, C, x; allowed: A to D"):
-        choices.Extracted((*"ABC", "x"), found.i_and[:4], found.i_or[:4], found.swing[:4])
+    with pytest.raises(ValueError, match="conditions is A, C, D, x; allowed: timepoints, B always"):
+        choices.Extracted((*"ACD", "x"), found.i_and[:4], found.i_or[:4], found.swing[:4])
     with pytest.raises(REFUSED, match="swing"):
         choices.Extracted(found.conditions, found.i_and, found.i_or, found.swing[:2])

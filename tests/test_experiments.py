@@ -197,6 +197,7 @@ LINE = TEXT[: TEXT.index("    epochs: 96")].count("\n") + 1
             ("C23", "  - digits-vgg\n", "  []\n", "run = []: allowed is a list of names, one name at least"),
             ("C23", "  - digits-vgg\n", "  digits-vgg\n", "run = 'digits-vgg': allowed is a list of names"),
             ("C23", "  - digits-vgg\n", "  - [digits-vgg]\n", "run = ['digits-vgg']: allowed are digits-vgg, "),
+            ("C7", "seed: digits-vgg-seed-1", "seed: nobody", "digits-vgg.another_seed = 'nobody': allowed are "),
             ("C23", "choices: []", "choices: [nobody]", "choices = 'nobody': allowed are digits-vgg, "),
             ("C23", "choices: []", "choices: [mnist-lenet]", "choices = ['mnist-lenet']: allowed are those under run"),
             ("C23", "    epochs: 96", "    epochs: 96\n    epochs: 97", f"line {LINE + 1}: epochs is there twice"),
@@ -280,7 +281,8 @@ def test_a_value_set_by_dvc_is_the_only_one_that_changes_and_common_acts_on(tmp_
     apply_overrides(path, ["experiments.digits-vgg.label_noise=0.1"])
     assert len(path.read_text(encoding="utf-8").splitlines()) < 1.5 * len(TEXT.splitlines())
     before, after = (experiments._read(params)["experiments"] for params in (experiments.PARAMS, path))
-    assert {name for name in before if before[name] != after[name]} == {"digits-vgg"}
+    alike = {"digits-vgg", *(f"digits-vgg-seed-{k}" for k in range(1, 5))}  # by `like`
+    assert {name for name in before if before[name] != after[name]} == alike
     assert after["digits-vgg"] == before["digits-vgg"] | {"label_noise": 0.1}
     path.write_text(path.read_text(encoding="utf-8").replace("bootstrap: 200", "bootstrap: 7"), encoding="utf-8")
     assert {experiments.load(name, params=path).bootstrap for name in before} == {7}

@@ -10,7 +10,7 @@ from scipy.optimize import linprog
 
 from lib import identified as sets
 from lib.fits import merged
-from lib.identified import identified, identified_by_theory, noise_of_shape, planted, power
+from lib.identified import identified, identified_by_theory, misfit, noise_of_shape, planted, power
 from lib.strengths import by_order
 from lib.subsets import orders
 from lib.theory import decay, spindle
@@ -194,3 +194,16 @@ def test_bad_input_is_named():
         planted(1.0, "geometric", 3, np.random.default_rng(0))
     with pytest.raises(ValueError, match="shape is 'flat'"):
         planted(0.1, "flat", 3, np.random.default_rng(0))
+
+
+def test_the_misfit_of_many_strengths_is_that_of_each():
+    draw = np.random.default_rng(5)
+    many = draw.random((2, 3, 2, 8)) * np.exp(-0.3 * np.arange(8))
+    many[0, 0, 1] = 0.0
+    each = [[identified(one[None], [0.1], alphas=3).without for one in row] for row in many]
+    np.testing.assert_allclose(misfit(many), each, atol=1e-12)
+    assert misfit(np.zeros((2, 8))) == 0 and misfit(np.stack([np.arange(8, 0, -1.0)] * 2)) == pytest.approx(
+        0, abs=1e-12
+    )
+    with pytest.raises(REFUSED, match="strength"):
+        misfit(-many)

@@ -35,6 +35,8 @@ class Recorder:
 def test_the_graph_is_that_of_dvc_yaml(needs):
     assert needs["decompose@digits-vgg"] == {f"{stage}@digits-vgg" for stage in ("prepare", "extract", "inject")}
     assert needs["alternatives@mnist-lenet"] == {f"{stage}@mnist-lenet" for stage in ("prepare", "train", "extract")}
+    measured = ("prepare", "train", "extract", "inject", "alternatives")
+    assert needs["every_choice@mnist-lenet"] == {f"{stage}@mnist-lenet" for stage in measured}
     assert "alternatives@digits-vgg" not in needs and needs["prepare@digits-vgg"] == set()
     assert all(other.partition("@")[2] == row.partition("@")[2] for row in needs for other in needs[row])
 

@@ -87,7 +87,7 @@ def test_only_the_parameters_that_a_notebook_uses_count(house):
 
 def test_every_parameter_is_used_by_some_notebook():
     found = set()
-    for name in {*prepare.STAGES, *prepare.MEASURING}:
+    for name in {*prepare.STAGES, *prepare.MEASURING, *prepare.ON_DEMAND}:
         cells = prepare.code_of(json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text()))["cells"]
         found |= set(prepare.used("\n".join(cell["source"] for cell in cells)))
     assert set(Experiment.model_fields) - found == {"measured"}
@@ -172,7 +172,7 @@ def test_the_pipeline_reads_one_file_a_stage_and_writes_what_the_next_reads():
         notebook = stage["do"]["cmd"].split()[-2]
         assert stage["do"]["wdir"] == "results/${item}"
         assert stage["do"]["deps"][0] == f"../../build/${{item}}/{notebook}.ipynb"
-        assert notebook in {*prepare.STAGES, *prepare.MEASURING}
+        assert notebook in {*prepare.STAGES, *prepare.MEASURING, *prepare.ON_DEMAND}
     read = {dep for stage in stages.values() for dep in stage["do"].get("deps", [])}
     assert {dep for dep in read if not dep.startswith("../../build/${item}/")} <= written
 
@@ -181,7 +181,7 @@ def test_the_command_writes_every_stage_and_says_one_line_for_a_wrong_name():
     command = [sys.executable, "-m", "lib.prepare"]
     assert subprocess.run([*command, "digits-vgg"], cwd=ROOT).returncode == 0
     names = {path.stem for path in (ROOT / "build" / "digits-vgg").iterdir()}
-    assert names == {*prepare.STAGES, *prepare.MEASURING}
+    assert names == {*prepare.STAGES, *prepare.MEASURING, *prepare.ON_DEMAND}
     result = subprocess.run([*command, "digit-vgg"], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode != 0 and result.stderr.strip().count("\n") == 0
     assert "experiment = 'digit-vgg': allowed are digits-vgg" in result.stderr

@@ -15,10 +15,10 @@ from jaxtyping import Float64
 from scipy.interpolate import CubicSpline
 from torch import Tensor
 
-from .checks import require
-from .disentangle import decay_curves, resplit_within
-from .strengths import by_order
-from .theory import spindle
+from ..checks import require
+from ..disentangle import decay_curves, resplit_within
+from ..strengths import by_order
+from ..theory import spindle
 
 DELTAS = (1e-6, 10.0)  # the decays are known for these δ
 PER_DECADE = 3  # of the grid of δ, between which readers interpolate
