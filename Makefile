@@ -1,4 +1,4 @@
-# make figures | book | test | claims | paper | lab | bench | faults: each does all its own set-up; only git, make and Python 3.11 or newer are needed.
+# make figures | book | test | claims | paper | choices | lab | bench | faults: each does all its own set-up; only git, make and Python 3.11 or newer are needed.
 PYTHON ?= python3
 UV := uv==0.13.9
 # Threads that spin while they wait are many times slower on a busy machine.
@@ -6,7 +6,7 @@ export OMP_WAIT_POLICY := passive
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: figures book test test-browser test-paper claims paper lab bench faults pin
+.PHONY: figures book test test-browser test-paper claims paper choices lab bench faults pin
 .DELETE_ON_ERROR:
 
 figures: .venv/ready
@@ -38,6 +38,9 @@ claims: .venv/ready # one table over all experiments that have results, and the 
 
 paper: .venv/ready # what the paper's experiments would take here; make paper RUN="mnist-lenet …" runs some
 	python -m lib.launch $(RUN)
+
+choices: .venv/ready # every claim under every choice: half an hour for digits-vgg; make choices OF="mnist-lenet …" takes others
+	python -m lib.launch choices $(OF)
 
 lab: .venv/ready
 	python -m lib.shipped ready
