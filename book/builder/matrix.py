@@ -2,12 +2,11 @@
 
 import csv
 import io
-import json
 import re
 from html import escape
 from pathlib import Path
 
-from lib import claims, experiments
+from lib import choices, claims, experiments
 from lib.claims import MARKS, Claim
 
 CSV = "claims.csv"
@@ -61,14 +60,14 @@ def matrix(results: Path, names: list[str]) -> str:
     """The claims as a table of HTML, a column an experiment, other seeds of the same aside.
 
     Its second layer, behind a switch, is the share of the combinations of choices in which a claim holds
-    (choices.json). Each cell is a link to the row on the experiment's page.
+    (`choices.kept`). Each cell is a link to the row on the experiment's page.
     """
     rows = gathered({name: results / name / "claims.json" for name in names if "-seed-" not in name})
     if not rows:
         return "*No experiment has a table of claims yet (`results/<experiment>/claims.json`).*"
     columns = list(dict.fromkeys(row.experiment for row in rows))
     cells = {(row.claim, row.where, row.experiment): row for row in rows}
-    shares = {name: _shares(results / name / "choices.json") for name in columns}
+    shares = {name: _shares(results / name) for name in columns}
     order = [*claims.RULES]
     known = dict.fromkeys((row.claim, row.where, row.key) for row in rows)
     about = sorted(known, key=lambda one: order.index(one[2]))
@@ -131,12 +130,9 @@ def _words(text: str) -> str:
     return re.sub(r"(\w)_(\w)", r"\1<sub>\2</sub>", escape(text))
 
 
-def _shares(path: Path) -> dict[str, float]:
-    if not path.exists():
-        return {}
-    return {
-        row["claim"]: row["share"] for row in json.loads(path.read_text(encoding="utf-8"))["claims"] if row["measured"]
-    }
+def _shares(folder: Path) -> dict[str, float]:
+    sweep = choices.kept(folder) or {"claims": []}
+    return {row["claim"]: row["share"] for row in sweep["claims"] if row["measured"]}
 
 
 def table(rows: list[Claim]) -> str:

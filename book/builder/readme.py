@@ -7,7 +7,7 @@ import json
 import re
 from pathlib import Path
 
-from lib import experiments, launch
+from lib import choices, experiments, launch
 from lib.claims import MARKS, VERDICTS, Claim, read, with_minus
 from lib.experiments import ROOT
 from lib.report import markdown
@@ -42,7 +42,8 @@ def findings(results: Path, name: str = "digits-vgg") -> str:
 
 def _robust(results: Path, label: str) -> str:
     """On how many experiments a claim holds under 90 % of the combinations of choices or more; "" if none was tried."""
-    swept = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("*/choices.json"))]
+    folders = (path for path in sorted(results.iterdir()) if "-seed-" not in path.name)
+    swept = filter(None, map(choices.kept, folders))
     words = [row["word"] for sweep in swept for row in sweep["claims"] if row["claim"] == label and row["measured"]]
     return f", whatever one chooses in {words.count('robustly')} of {len(words)}" if words else ""
 
