@@ -96,10 +96,10 @@ def reach(axes: Axes, low: np.ndarray, high: np.ndarray) -> None:
 
 
 def split(
-    panels: Sequence[Axes],
+    panels: Collection[Axes],
     parts: Mapping[str, np.ndarray],
     sizes: Mapping[str, str],
-    bands: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
+    bands: Mapping[str, Sequence[np.ndarray]] | None = None,
     high: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """Strength = decay + spindle + |residual| in four panels, (2, n) each, with the size of each in words.
