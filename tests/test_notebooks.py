@@ -35,7 +35,7 @@ SMALL = {
     "alternatives": ["draws", "sign", "cut", "pixels", "logit"],
     "alternative_samples": 2,
 }
-PNG = {"figure-2", "figure-3", "figure-4a", "figure-4b", "figure-4c", "figure-5"}
+PNG = {"figure-2", "figure-3", "figure-4a", "figure-4b", "figure-4c", "figure-5", "figure-identified"}
 
 
 AGAIN = [name for name in prepare.STAGES if name not in ("1_train", "why_exact", "choices")]  # these have such tests
@@ -77,7 +77,7 @@ def run(server):
         with pytest.MonkeyPatch.context() as patched:
             for variable, value in server.items():
                 patched.setenv(variable, value)
-            command = ["run", name, "digits-vgg", "--overrides", json.dumps(SMALL | changed), *arguments]
+            command = ["run", name, "digits-vgg", *arguments]
             status = forked.run(command, dict(os.environ))
         if status is None:  # no server on this system
             status = subprocess.run([sys.executable, "-m", "lib.notebook", *command], cwd=ROOT).returncode
@@ -482,3 +482,17 @@ def test_an_interrupted_notebook_is_one_line_and_leaves_nothing(tmp_path):
     said = going.communicate(timeout=60)[1]
     assert going.returncode == 130 and said.count("\n") == 1 and said.startswith("interrupted; "), said
     assert list(output.parent.iterdir()) == [] and kernels and not any(kernel.is_running() for kernel in kernels)
+
+
+@pytest.mark.slow
+def test_every_choice_is_judged_in_a_block_of_its_own(runs, run):
+    """On two samples of the small pipeline: all blocks are there, and a claim's default is one of its combinations."""
+    source = nbformat.read(ROOT / "notebooks" / "every_choice.ipynb", as_version=4)
+    run(runs[0].parent, "every_choice", source, sweep_samples=2, another_seed=None)
+    found = json.loads((runs[0] / "every-choice.json").read_text())
+    assert found["samples"] == 2 and set(found["samples_apart"]) >= {"measured", "draw", "sign", "solver"}
+    few = {row["claim"]: row for row in json.loads((runs[0] / "choices.json").read_text())["claims"]}
+    for row in found["claims"]:
+        assert row["combinations"] > few[row["claim"]]["combinations"], "of more choices"
+        assert 0 <= row["share"] <= row["weakly"] <= 1 and row["low"] <= row["default"] <= row["high"], row["claim"]
+    assert {row["choice"] for row in found["levels"]} >= {"added", "draw", "measured", "side", "sign", "solver"}
