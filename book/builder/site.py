@@ -25,6 +25,7 @@ ORDER = {  # of the chapters: the paper's, with their numbers; what is not named
     "logical_model": "0", "1_train": "1", "2_extract": "2", "3_inject": "3", "4_decompose": "4", "why_exact": "4a",
     "sparsity": "4b", "generalisation": "4c", "uncertainty": "4d", "5_disentangle": "5", "choices": "5a",
     "determined": "5b", "6_figures": "6", "overfitting": "6a", "7_claims": "7", "alternatives": "8",
+    "every_choice": "8a",
 }  # fmt: skip
 TO_PLAY = {  # where a chapter leads on the page to play with: a state of it, and what is to be seen there
     "logical_model": ("timepoint=B&part=players", "Switch players off and see which interactions go out"),
