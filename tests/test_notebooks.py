@@ -92,7 +92,7 @@ def runs(tmp_path_factory, run, sources):
     first, second = (tmp_path_factory.mktemp("results") for _ in range(2))
     for name, source in sources.items():
         run(first, name, source)
-    for made in ("checkpoints", "curves.csv", "timepoints.json", "labels.json"):
+    for made in ("checkpoints", "curves.csv", "timepoints.json", "labels.json", "choices.nc"):
         path = first / "digits-vgg" / made
         (shutil.copytree if path.is_dir() else shutil.copy)(path, _parent(second / "digits-vgg" / made))
     for name in AGAIN:
