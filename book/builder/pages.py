@@ -16,7 +16,7 @@ from lib.report import markdown
 from . import matrix, provenance
 
 ABOUT = Path(__file__).parents[1] / "source" / "about"  # what there is to say of an experiment
-DRAWN = re.compile(r'/ "(figure-[\w-]+)"')  # in a cell's code: the figure that it saves
+DRAWN = re.compile(r'(?:/|,) "(figure-[\w-]+)"')  # in a cell's code: the figure that it saves, or names to who does
 LONG = 12  # lines of code: more are folded
 
 
