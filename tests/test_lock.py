@@ -78,3 +78,10 @@ def test_the_lock_and_the_pipeline_are_small():
 def test_a_notebook_of_no_one_experiment_is_of_the_code_and_results_of_today(name):
     made = (ROOT / "results" / f"{name}.md5").read_text().strip()
     assert made == notebook.alone(name), f"python -m lib.notebook alone {name} runs it anew"
+
+
+def test_a_row_depends_on_the_code_of_its_own_experiment():
+    for row in ROWS:
+        _, _, name = row.partition("@")
+        code = [path for path in STAGES[row]["deps"] if path.startswith("build/")]
+        assert all(path.startswith(f"build/{name}/") for path in code), f"{row} depends on {code}"
