@@ -28,7 +28,7 @@ def gaps(**at):
 def test_b_may_be_any_checkpoint_beside_it_and_the_last_without_a_gap():
     along = tables(CHECKPOINTS, "epoch", [11, 13, 15], 1000)
     gap = gaps(e0=0.0, e1=0.0, e2=0.01, e4=0.02, e8=0.09, e16=1.0)
-    choice, found = worlds.times(VALUES, along, TIMEPOINTS, gap, most=2)
+    choice, found = worlds.times(VALUES, along, TIMEPOINTS | {"C": 12}, gap, most=2)
     assert choice.levels == ("least test loss", "one checkpoint earlier", "one checkpoint later", "by the loss gap")
     for level, epoch in zip(choice.levels, (None, 1, 4, 8), strict=True):
         (own,) = found[level]
@@ -37,6 +37,7 @@ def test_b_may_be_any_checkpoint_beside_it_and_the_last_without_a_gap():
         expected = usual.sel(timepoint="B") if epoch is None else along.sel(epoch=epoch, sample=[11, 13])
         np.testing.assert_array_equal(own.sel(timepoint="B"), expected)
         np.testing.assert_array_equal(own.sel(timepoint=["A", "C", "D"]), usual.sel(timepoint=["A", "C", "D"]))
+    assert worlds.times(VALUES, along, TIMEPOINTS, gap, most=2)[0].levels == choice.levels[:3], "that one is C"
     assert choice.default == "least test loss" and choice.apart and "untrained" not in choice.claims
 
 

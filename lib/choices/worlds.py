@@ -19,8 +19,8 @@ def times(
     """B at the checkpoints beside it, and at the last one whose loss gap is under a tenth of the final one.
 
     values: (timepoint, sample, subset); along: (epoch, sample, subset), of some of the samples; gap: test loss less
-    training loss by epoch, smoothed; most: samples at most. A checkpoint that is A's, D's or another level's is no
-    level. None if there is none.
+    training loss by epoch, smoothed; most: samples at most. A checkpoint that is A's, C's, D's or another level's is
+    no level. None if there is none.
     """
     shared = _shared(values, along, most)
     epochs = [int(epoch) for epoch in along.epoch.values]
@@ -34,7 +34,7 @@ def times(
         "one checkpoint later": epochs[at + 1] if at + 1 < len(epochs) else None,
         "by the loss gap": max(small, default=None),
     }
-    levels, taken = {"least test loss": b}, {b, timepoints["A"], d, None}
+    levels, taken = {"least test loss": b}, {b, timepoints["A"], timepoints["C"], d, None}
     for name, epoch in wished.items():
         if epoch not in taken:
             levels[name] = epoch
