@@ -275,6 +275,15 @@ def running(params: Path = PARAMS) -> list[str]:
             others = ", ".join(other for other in blocks if other != name)
             told = f"experiments.{name}.another_seed = {own.another_seed!r}"
             raise ValueError(f"{params.name}: {told}: allowed are {others}, or null")
+        if own.another_seed is not None:
+            other, alike = blocks[own.another_seed], ("dataset", "network", "label_noise", "players", "cut", "baseline")
+            least = min(own.sweep_samples, own.samples)
+            if unlike := [field for field in alike if getattr(own, field) != getattr(other, field)]:
+                told = f"experiments.{name}.another_seed = {own.another_seed!r}, of another {unlike[0]}"
+                raise ValueError(f"{params.name}: {told}: allowed is one that is the same but for its seed")
+            if other.samples < least:
+                told = f"experiments.{name}.another_seed = {own.another_seed!r}, of {other.samples} samples"
+                raise ValueError(f"{params.name}: {told}: allowed is one of {least} or more")
     if beyond := set(content["choices"]) - set(content["run"]):
         raise ValueError(f"{params.name}: choices = {sorted(beyond)}: allowed are those under run")
     for name in content["choices"]:

@@ -198,6 +198,8 @@ LINE = TEXT[: TEXT.index("    epochs: 96")].count("\n") + 1
             ("C23", "  - digits-vgg\n", "  digits-vgg\n", "run = 'digits-vgg': allowed is a list of names"),
             ("C23", "  - digits-vgg\n", "  - [digits-vgg]\n", "run = ['digits-vgg']: allowed are digits-vgg, "),
             ("C7", "seed: digits-vgg-seed-1", "seed: nobody", "digits-vgg.another_seed = 'nobody': allowed are "),
+            ("C7", "seed: digits-vgg-seed-1", "seed: mnist-lenet", "of another dataset: allowed is one that is "),
+            ("C7", "sweep_samples: 8", "sweep_samples: 30", "'digits-vgg-seed-1', of 20 samples: allowed is one of 30"),
             ("C23", "choices: []", "choices: [nobody]", "choices = 'nobody': allowed are digits-vgg, "),
             ("C23", "choices: []", "choices: [mnist-lenet]", "choices = ['mnist-lenet']: allowed are those under run"),
             ("C23", "    epochs: 96", "    epochs: 96\n    epochs: 97", f"line {LINE + 1}: epochs is there twice"),
