@@ -53,8 +53,8 @@ ANY = {
 }
 
 
-@settings(max_examples=5, deadline=None)
-@given(n=st.integers(1, 3), **ANY)
+@settings(max_examples=10, deadline=None)
+@given(n=st.integers(1, 4), **ANY)
 def test_range_of_the_exact_optima_lies_within(**table: object) -> None:
     within(**table)
 

@@ -139,9 +139,9 @@ def test_known_cases():
     np.testing.assert_allclose(identified(bell, [0.1], sign="+").low, identified(bell, [0.1], sign="−").low)
 
 
-@pytest.fixture(scope="module", params=[6, pytest.param(20, marks=pytest.mark.slow)])
-def rows(request):
-    return power(draws=request.param, resamples=60)
+@pytest.fixture(scope="module")
+def rows():
+    return power(draws=20, resamples=60)
 
 
 def test_the_truth_is_inside_and_no_spindle_raises_no_alarm(rows):
