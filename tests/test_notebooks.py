@@ -53,9 +53,11 @@ def sources():
 
 @pytest.fixture(scope="module")
 def server():
-    """One process forks all stages, as in `make figures`."""
-    with forked.served(ROOT) as found:
-        yield found
+    """One process forks all stages, as in `make figures`, each on one thread: the tests run side by side."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("OMP_NUM_THREADS", "1")
+        with forked.served(ROOT) as found:
+            yield found
 
 
 @pytest.fixture(scope="module")
