@@ -65,7 +65,8 @@ def outdated(needs: dict[str, set[str]], root: Path = ROOT) -> set[str]:
     """The stages that DVC finds changed, and all that need them."""
     command = ["dvc", "--wait-for-lock", "status", "--json"]
     found = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
-    stale = {row.rpartition(":")[2] for row, why in json.loads(found).items() if why != ["always changed"]}
+    changed = {row.rpartition(":")[2] for row, why in json.loads(found).items() if why != ["always changed"]}
+    stale = changed & needs.keys()  # data.dvc is no stage; those that read it are changed themselves
     while more := {row for row in needs if needs[row] & stale} - stale:
         stale |= more
     return stale

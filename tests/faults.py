@@ -32,7 +32,7 @@ STAGES = ("prepare", "train", "extract", "generalisation", "uncertainty")  # the
 SMALL = {
     **{"epochs": 3, "samples": 2, "players": 4, "checkpoints": 4, "bootstrap": 5, "train_samples": 300, "threads": 1},
     **{"checkpoint_samples": 1, "category_samples": 1, "nested_samples": 1, "nested_players": 5, "reset_samples": 1},
-    **{"parameter_noise": [], "input_noise": [], "alternatives": [], "test_samples": 200},
+    **{"parameter_noise": [], "input_noise": [], "alternatives": [], "test_samples": 200, "another_seed": None},
 }
 COMMANDS = {"make figures": [sys.executable, "-m", "lib.pipeline", "--workers", "2"], "dvc repro": ["dvc", "repro"]}
 MARK = "COMPANION_FAULTS"  # in the environment of all that is started here

@@ -7,6 +7,7 @@ import time
 
 import psutil
 import pytest
+import yaml
 
 from lib import claims, pipeline
 from lib.shipped import compared
@@ -125,3 +126,21 @@ def test_checkpoints_that_ship_are_set_aside_once_and_ones_own_never(tmp_path):
     own.mkdir(parents=True)
     (own / "epoch-00000.pt").write_bytes(b"not in git")
     assert not pipeline.set_aside("two", tmp_path) and own.is_dir()
+
+
+def test_changed_data_are_no_stage_but_make_those_stale_that_read_them(tmp_path):
+    def dvc(*arguments):
+        subprocess.run(["dvc", *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    dvc("init", "--no-scm")
+    (tmp_path / "data").write_text("one")
+    dvc("add", "data")
+    (tmp_path / "code").write_text("")
+    read = {"train": "data", "other": "code"}
+    stages = {name: {"cmd": f"cp {path} {name}", "deps": [path], "outs": [name]} for name, path in read.items()}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    dvc("repro")
+    needs = {"train": set(), "other": set(), "figures": {"train"}}
+    assert pipeline.outdated(needs, tmp_path) == set()
+    (tmp_path / "data").write_text("two")
+    assert pipeline.outdated(needs, tmp_path) == {"train", "figures"}
