@@ -35,8 +35,15 @@ def imported() -> None:
                 if isinstance(node, ast.ImportFrom) and not node.level:
                     modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
                 for module in modules:
+                    if _alone():  # who needs this may have been killed meanwhile
+                        _end(0)
                     with suppress(ImportError):
                         importlib.import_module(module)
+
+
+def _alone() -> bool:
+    """Whether the input has ended: what started this process is gone."""
+    return sys.stdin in select.select([sys.stdin], [], [], 0)[0]
 
 
 def asked(listener: socket.socket) -> dict | None:

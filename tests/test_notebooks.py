@@ -327,6 +327,15 @@ def test_a_forked_notebook_ends_with_who_asked_for_it(forked_run, tmp_path, numb
     assert going.returncode == (-signal.SIGKILL if number == "SIGKILL" else 130)
 
 
+def test_a_server_whose_parent_is_gone_before_it_is_ready_imports_nothing_more():
+    with socket.socket(socket.AF_UNIX) as listener:
+        command = [sys.executable, "-X", "importtime", "-m", "lib.server", str(listener.fileno())]
+        pipes = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "pass_fds": [listener.fileno()]}
+        done = subprocess.run(command, cwd=ROOT, timeout=300, **pipes)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert done.returncode == 0 and "lib.prepare" in imported and "torch" not in imported
+
+
 def test_where_the_server_is_gone_a_stage_runs_by_itself(tmp_path, monkeypatch):
     monkeypatch.setenv(forked.SERVER, str(tmp_path / "socket"))
     assert forked.run(["--help"], {}) is None
