@@ -50,6 +50,7 @@ lab: .venv/ready
 
 bench: .venv/ready-to-test
 	python tests/bench.py
+	python tests/bench_sampled.py
 
 faults: .venv/ready-to-test # kills at random moments, unusual places, the solver on 101,000 tables, slow tests: hours
 	python -m lib.shipped ready

@@ -7,9 +7,7 @@ before the first is not counted. Nothing here is a test: machines differ, and a 
 import os
 import platform
 import time
-import warnings
 from collections.abc import Callable
-from itertools import combinations
 
 import numpy as np
 import scipy.optimize
@@ -17,15 +15,11 @@ import scipy.sparse
 import torch
 from shapiq import ExactComputer, Game
 from sklearn.ensemble import GradientBoostingRegressor
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LassoCV, lasso_path
 from torch import Tensor, nn
 
 from lib import descent, networks, players, sparsest, strengths, subsets, theory
 from lib.networks import Cut
-from lib.sparsest import sparsest_sampled
 
-Interactions = dict[tuple[str, tuple[int, ...]], float]  # kind and players → strength
 N = 10
 HIGHS_TABLES = 3  # HiGHS takes seconds a table; its time a table is measured on the first few of each kind
 
@@ -156,161 +150,19 @@ def many_players() -> None:
             line(f"simplex, {kind}, n = {n}", ours, theirs, other, note=note)
 
 
-def planted_masks(
-    n: int, count: int, seed: int = 0, interactions: int = 30, highest: int = 5
-) -> tuple[Tensor, Tensor, set, float]:
-    """Masks and values of a planted game of orders 1 to `highest`, 2 % noise; its interactions; the noise's deviation.
-
-    Where an interaction comes twice it is planted with the sum.
-    """
-    draw = np.random.default_rng(seed)
-    masks = draw.random((count, n)) < 0.5
-    masks[0] = True
-    values, planted = np.zeros(count), set()
-    for k in range(interactions):
-        players = np.sort(draw.choice(n, int(draw.integers(1, highest + 1)), replace=False))
-        is_or, strength = k % 2 == 1 and len(players) > 1, draw.standard_normal()
-        inside = masks[:, players]
-        values += (strength + 0.3 * np.sign(strength)) * (inside.any(1) if is_or else inside.all(1))
-        planted.add(("OR" if is_or else "AND", tuple(players.tolist())))
-    noise = 0.02 * float(values.std())
-    return torch.from_numpy(masks), torch.from_numpy(values + noise * draw.standard_normal(count)), planted, noise
-
-
-def pairs_lasso(masks: np.ndarray, values: np.ndarray, held_out: np.ndarray) -> tuple[float, int]:
-    """The rival: AND interactions of order ≤ 2 by scikit-learn's LASSO; its best R² on masks held out, and how many."""
-    first, second = np.triu_indices(masks.shape[1])
-    columns = (masks[:, first] & masks[:, second]).astype(float)
-    fit = ~held_out
-    largest = np.abs(columns[fit].T @ values[fit]).max() / fit.sum()
-    _, paths, _ = lasso_path(columns[fit], values[fit], alphas=largest * np.geomspace(1.0, 1e-3, 30))
-    error = ((values[held_out, None] - columns[held_out] @ paths) ** 2).sum(0)
-    spread = ((values[held_out] - values[held_out].mean()) ** 2).sum()
-    best = int(error.argmin())
-    return float(1.0 - error[best] / spread), int((paths[:, best] != 0).sum())
-
-
-def sampled(
-    sizes: tuple[tuple[int, int, int | None], ...] = (
-        (30, 1000, None),
-        (49, 2000, None),
-        (100, 2000, None),
-        (196, 4000, 3),
-    ),
-) -> None:
-    """More players than a table can have: planted games from sampled masks, beside pairs alone.
-
-    All subsets, or up to the order that is the last of a size, which then is the highest planted. Seconds are those of
-    the wall and of the processor, which differ on a busy machine.
-    """
-    for n, count, cap in sizes:
-        masks, values, planted, noise = planted_masks(n, count, highest=cap or 5)
-        processor = time.process_time()
-        ours, found = once(lambda m=masks, v=values, z=4 * noise, c=cap: sparsest_sampled(m, v, z, c))
-        processor = time.process_time() - processor
-        held_out = np.arange(count) % 5 == 0
-        right = len(planted & {(kind, players) for kind, players, _ in found.interactions()})
-        print(
-            f"             {found.verdict}, gap {found.gap:.1e}, {len(found.strengths)} interactions with {right} of "
-            f"{len(planted)} planted ones, {found.whoseen} subsets seen, strength "
-            f"{float(found.strengths.abs().sum()):.4g}, {processor:.3g} s of the processor",
-            flush=True,
-        )
-        if n > 100:
-            continue  # the pairs' columns alone would be 600 MB
-        rival, (r2, used) = once(lambda m=masks, v=values, h=held_out: pairs_lasso(m.numpy(), v.numpy(), h))
-        line(f"sampled, n = {n}, {count} masks", ours, rival, "LASSO ≤ 2", note=f"R² {found.held_out_r2:.4f}, {r2:.4f}")
-
-
-def boosted_table(n: int, seed: int = 0) -> Tensor:
-    """v of all states of gradient-boosted trees that learned a planted function of n columns with noise."""
+def boosted(n: int, seed: int = 0) -> Callable[[np.ndarray], np.ndarray]:
+    """Gradient-boosted trees that learned a planted function of n zeros and ones, with noise: rows → outputs."""
     draw = np.random.default_rng(seed)
     rows = draw.random((2000, n)) < 0.5
     target = draw.standard_normal(2000) + rows @ draw.standard_normal(n)
     for _ in range(n):
         target += 2.0 * draw.standard_normal() * rows[:, draw.choice(n, 3, replace=False)].all(1)
-    trees = GradientBoostingRegressor(max_depth=4, n_estimators=60, random_state=0).fit(rows, target)
-    return torch.from_numpy(trees.predict(np.arange(2**n)[:, None] >> np.arange(n) & 1))
+    return GradientBoostingRegressor(max_depth=4, n_estimators=60, random_state=0).fit(rows, target).predict
 
 
-def shape(found: Interactions) -> Tensor:
-    """A(m) of both signs as shares, orders 1 and 2 as one."""
-    a = torch.zeros(max(2, *(len(who) for _, who in found)) + 1, dtype=torch.float64)
-    for (_, who), strength in found.items():
-        a[max(2, len(who))] += abs(strength)
-    return a / a.sum()
-
-
-def apart(one: Interactions, other: Interactions) -> float:
-    """Half the L1 distance of two shapes."""
-    shapes = [shape(one), shape(other)]
-    size = max(map(len, shapes))
-    both = [torch.cat([a, a.new_zeros(size - len(a))]) for a in shapes]
-    return float((both[0] - both[1]).abs().sum() / 2)
-
-
-def on_exact_tables(n: int = 12, share: tuple[float, ...] = (0.02, 0.05, 0.1, 0.25)) -> None:
-    """Sampled masks judged where all states are known: R² on all states, top ten, distance of A(m)'s shape.
-
-    The same masks for all. Rivals are AND alone and LASSO of AND up to order 2, with A(m) of what they find, and
-    boosted trees, which have no interactions. ProxySPEX draws its own masks and needs lightgbm: it is left out here.
-    """
-    kinds = {"planted": tables("planted", 1, n=n)[0], "untrained": tables("untrained", 1, n=n)[0],
-             "boosted trees": boosted_table(n)}  # fmt: skip
-    for kind, values in kinds.items():
-        zeta, bias = 0.02 * float((values[-1] - values[0]).abs()), float(values[0])
-        states = (torch.arange(2**n)[:, None] >> torch.arange(n) & 1).bool()
-        exact = sparsest.sparsest(values, zeta)
-        truth = {("AND", s): float(i) for s, i in members(exact.i_and)} | {
-            ("OR", s): float(i) for s, i in members(exact.i_or)
-        }
-        for part in share:
-            count = int(part * 2**n)
-            chosen = torch.randperm(2**n - 2, generator=torch.Generator().manual_seed(0))[: count - 1] + 1
-            chosen = torch.cat([chosen, torch.tensor([2**n - 1])])
-            processor = time.process_time()
-            found = sparsest_sampled(states[chosen], values[chosen], zeta, bias=bias, tie_break=1e-4)
-            processor = time.process_time() - processor
-            ours = {(name, who): strength for name, who, strength in found.interactions()}
-            rivals = {"AND+OR": (found.predict(states), ours)}
-            for name, highest in (("AND alone ≤ 4", 4), ("LASSO ≤ 2", 2)):
-                rivals[name] = and_lasso(states, values, chosen, highest)
-            trees = GradientBoostingRegressor(max_depth=4, n_estimators=200, random_state=0)
-            trees.fit(states[chosen].numpy(), values[chosen].numpy())
-            rivals["boosted trees"] = torch.from_numpy(trees.predict(states.numpy())), {}
-            said = []
-            for name, (h, interactions) in rivals.items():
-                r2 = 1.0 - float(((h - values) ** 2).sum() / ((values - values.mean()) ** 2).sum())
-                told = f"{name} R² {r2:.4f}"
-                if interactions:
-                    same = len(strongest(truth) & strongest(interactions))
-                    told += f", top ten {same}, TV {apart(truth, interactions):.2f}"
-                said.append(told)
-            print(f"             {kind}, n = {n}, {count} of {2**n} states, {found.verdict}, held-out R² "
-                  f"{found.held_out_r2:.4f}, {processor:.3g} s: {'; '.join(said)}", flush=True)  # fmt: skip
-
-
-def members(table: Tensor) -> list[tuple[tuple[int, ...], float]]:
-    """The players and the strength of a table's interactions over rounding, without that of no player."""
-    least = 1e-6 * float(table.abs().max())
-    return [(tuple(p for p in range(s.bit_length()) if s >> p & 1), i)
-            for s, i in enumerate(table.tolist()) if s and abs(i) > least]  # fmt: skip
-
-
-def strongest(found: Interactions, count: int = 10) -> set:
-    return set(sorted(found, key=lambda key: -abs(found[key]))[:count])
-
-
-def and_lasso(states: Tensor, values: Tensor, chosen: Tensor, highest: int) -> tuple[Tensor, Interactions]:
-    """The rival: AND interactions up to an order by scikit-learn's LASSO, λ cross-validated; h, and what is in it."""
-    n = states.shape[1]
-    who = [s for k in range(1, highest + 1) for s in combinations(range(n), k)]
-    columns = np.stack([states[:, list(s)].all(1).numpy() for s in who], 1).astype(float)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # some of the smallest λ of the path
-        fit = LassoCV(alphas=20, eps=1e-4, cv=4, max_iter=2000).fit(columns[chosen], values[chosen].numpy())
-    used = {("AND", s): float(c) for s, c in zip(who, fit.coef_, strict=True) if c}
-    return torch.from_numpy(fit.predict(columns)), used
+def boosted_table(n: int) -> Tensor:
+    """v of all states of boosted trees."""
+    return torch.from_numpy(boosted(n)(np.arange(2**n)[:, None] >> np.arange(n) & 1))
 
 
 def on_the_gpu() -> None:
@@ -401,5 +253,5 @@ if __name__ == "__main__":
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__} on {device}\n"
     )
-    for part in (solvers, many_players, sampled, on_exact_tables, on_the_gpu, transforms, uncertainty, extraction):
+    for part in (solvers, many_players, on_the_gpu, transforms, uncertainty, extraction):
         part()

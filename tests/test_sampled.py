@@ -357,3 +357,24 @@ def test_its_import_costs_nothing_until_it_is_called() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_benchmark_of_sampled_masks_runs_and_all_rivals_answer(capsys, monkeypatch):
+    """It takes too long to run here in full, and nothing else would tell that it broke."""
+    import bench_sampled
+
+    masks, values, _, noise = bench_sampled.planted_masks(8, 100, interactions=4)
+    bench_sampled.beside_pairs("planted", masks, values, 4 * noise)
+    table = bench_sampled.tables("planted", 1, n=8)[0]
+    monkeypatch.setattr(bench_sampled, "known_tables", lambda n: {"planted": table})
+    bench_sampled.on_exact_tables(8, (0.4,))
+    said = capsys.readouterr().out
+    rivals = ("LASSO ≤ 2", "AND+OR R²", "ProxySPEX R²", "AND alone ≤ 4 R²", "boosted trees R²")
+    assert all(rival in said for rival in rivals) and said.count("certified") == 2
+
+
+def test_nothing_is_printed(capfd):
+    masks = torch.rand(30, 5, generator=torch.Generator().manual_seed(0)) < 0.5
+    values = (masks[:, 0] & masks[:, 1]).double()
+    sparsest_sampled(masks, values, 0.1)
+    assert capfd.readouterr() == ("", "")

@@ -95,18 +95,27 @@ def polished(measured: Measured, columns: Columns, strengths: Float64[Array, " c
     return exact if same and outside(exact) <= max(outside(strengths), 1e-13) else strengths
 
 
+def _silent_highs() -> "highspy.Highs":  # noqa: F821
+    import highspy  # here, for it takes a while, and most of those who import the solver never call this
+
+    class Silent(highspy.Highs):
+        def enableCallbacks(self) -> None:  # noqa: N802 - HiGHS's name; called as it is made, and prints who it is
+            self.setOptionValue("output_flag", False)
+            super().enableCallbacks()
+
+    return Silent()
+
+
 class _Restricted:
     """The program of the columns so far. HiGHS's own: t, the slack up and down, then a column's + and -."""
 
     def __init__(self, measured: Measured, tie_break: float):
         self.measured, self.tie_break = measured, tie_break
-        import highspy  # here, for it takes a while, and most of those who import the solver never call this
-
         count, n = measured.masks.shape
         self.columns, self.sizes, self.slack_cost = none(n), [], SLACK
-        self.highs = highspy.Highs()
+        self.highs = _silent_highs()
         for name, value in {
-            "output_flag": False, "threads": 1, "presolve": "off", "solver": "simplex", "simplex_strategy": DUAL,
+            "threads": 1, "presolve": "off", "solver": "simplex", "simplex_strategy": DUAL,
             "primal_feasibility_tolerance": EXACT, "dual_feasibility_tolerance": EXACT,
         }.items():  # fmt: skip
             self.highs.setOptionValue(name, value)
