@@ -10,7 +10,15 @@ from scipy.optimize import linprog
 
 from lib import identified as sets
 from lib.fits import merged
-from lib.identified import identified, identified_by_theory, misfit, noise_of_shape, planted, power
+from lib.identified import (
+    identified,
+    identified_by_theory,
+    identified_within_noise,
+    misfit,
+    noise_of_shape,
+    planted,
+    power,
+)
 from lib.strengths import by_order
 from lib.subsets import orders
 from lib.theory import decay, spindle
@@ -165,6 +173,12 @@ def test_bands_and_the_allowance_of_sampling():
     assert noise_of_shape(7 * strength, 200, 3) == pytest.approx(epsilon)
     assert noise_of_shape(np.repeat(strength, 16, 0), 200, 3) < epsilon / 2.5
     assert math.isnan(noise_of_shape(strength[:1], 200, 3)) and math.isnan(noise_of_shape(strength, 0, 3))
+    found, by_hand = (
+        identified_within_noise(strength, 20, 3),
+        identified(strength, [1.5 * epsilon], resamples=20, seed=3),
+    )
+    assert found.allowances == by_hand.allowances and found.low_band.tolist() == by_hand.low_band.tolist()
+    assert identified_within_noise(strength[:1]).allowances == [0.0]
     plain, found = identified(strength, [epsilon, 0.1]), identified(strength, [epsilon, 0.1], resamples=50, seed=3)
     assert plain.low_band is plain.empty is plain.insists is None
     np.testing.assert_array_equal(plain.low, found.low)
