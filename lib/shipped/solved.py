@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from .. import experiments
@@ -26,21 +27,25 @@ def solve(name: str, folder: Path = ROOT / "results") -> list[Path]:
     if not lacking or not all((results / f"{kind}.nc").exists() for kind in MEASURED):
         return []
     print(f"{name}: {', '.join(lacking)} solved from the value tables, once, in about four minutes", flush=True)
-    aside = ROOT / "build" / f"_{name}"  # names of experiments begin with a letter
-    try:
-        (aside / name).mkdir(parents=True, exist_ok=True)
+    (ROOT / "build").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="_", dir=ROOT / "build") as own:  # no experiment has such a name
+        aside = Path(own)
+        (aside / name).mkdir()
         for kind in MEASURED:
             shutil.copy(results / f"{kind}.nc", aside / name)
         source = json.loads((ROOT / "notebooks" / "4_decompose.ipynb").read_text(encoding="utf-8"))
         write(code_of(source), aside / "code" / "4_decompose.ipynb")
         command = [sys.executable, "-m", "lib.notebook", "run", "4_decompose", name]
-        given = ["--folder", str(aside), "--code", str(aside / "code")]
-        if subprocess.run([*command, *given], cwd=ROOT).returncode:
+        going = subprocess.Popen([*command, "--folder", own, "--code", str(aside / "code")], cwd=ROOT)
+        try:
+            status = going.wait()
+        except KeyboardInterrupt:  # it ends by itself, with a line, and its kernel with it
+            going.wait()
+            raise
+        if status:
             raise RuntimeError(f"{name}: not solved; what 4_decompose said stands above")
         for path in lacking:
             os.replace(aside / name / path, results / path)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return [results / path for path in lacking]
 
 
