@@ -1,7 +1,7 @@
 """Notebooks as stages of the pipeline: equal inputs give equal bytes, and prose may change freely.
 
 python -m lib.notebook run 1_train NAME     its code run for the experiment NAME → results/NAME/run/, with its md5
-python -m lib.notebook weave NAME           prose and outputs together → results/NAME/notebooks/
+python -m lib.notebook weave NAME           prose and outputs together → results/NAME/notebooks/; summary.json
 python -m lib.notebook alone NAME           one of no one experiment → results/NAME.ipynb, with its inputs' md5
 """
 
@@ -35,6 +35,7 @@ from .files import whole
 from .pictures import smaller
 from .prepare import MEASURING, METADATA, ON_DEMAND, STAGES, code_of
 from .prepare import write as write_code
+from .tables import write_statistics
 
 ALONE = {  # notebooks of no one experiment, and what they read in the folders of all
     "claims": ("claims.json", "choices.json", "every-choice.json", "fits.nc", "overfitting.csv", "run/2_extract.md5"),
@@ -88,6 +89,18 @@ def weave_all(results: Path, sources: Path) -> None:
             executed = nbformat.from_dict(code_of(source))
         executed.cells = [cell for cell in executed.cells if cell.cell_type == "code"]
         write(weave(source, executed), results / "notebooks" / f"{name}.ipynb")
+
+
+def summary(results: Path) -> None:
+    """Writes results/summary.json: of metrics.json the spindle's share of Z at each timepoint.
+
+    That is what `dvc metrics show` and `dvc exp show` print, a line for each experiment or run: DVC makes a column of
+    each number.
+    """
+    metrics = json.loads((results / "metrics.json").read_text(encoding="utf-8"))["timepoints"]
+    write_statistics(
+        {"spindle": {name: row["spindle_share"] for name, row in metrics.items()}}, results / "summary.json"
+    )
 
 
 def alone(name: str, root: Path = ROOT) -> str:
@@ -233,6 +246,7 @@ def main() -> None:
     if arguments.command == "weave":
         results = experiments.results(arguments.experiment)
         weave_all(results, sources)
+        summary(results)
         return
     experiments.load(arguments.experiment, arguments.overrides)  # a wrong parameter stops here, before anything starts
     results = experiments.results(arguments.experiment, arguments.folder, arguments.overrides)

@@ -14,6 +14,8 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from . import closure, experiments, shipped
 from .experiments import ROOT, Experiment
 from .files import whole
@@ -129,6 +131,32 @@ def network(setting: Experiment, root: Path = ROOT) -> dict[str, str]:
     return inputs
 
 
+def categories(name: str, setting: Experiment) -> None:
+    """Raises ValueError where a category has fewer samples than `category_samples` asks for, of data that are here.
+
+    Published data sets other than the digits are fetched by the training; of them experiments.py knows the sizes alone.
+    """
+    asked, published = setting.category_samples, set(experiments.DATASETS) - {"digits"}
+    if not asked or setting.measured or setting.dataset in published or asked <= _surely(setting):
+        return
+    from .datasets.categories import smallest  # and torch, which takes seconds
+
+    given = (setting.label_noise, setting.seed, setting.train_samples, setting.test_samples)
+    least, which = smallest(setting.dataset, *given)
+    if asked > least:
+        told = f"params.yaml: experiments.{name}.category_samples = {asked}"
+        raise ValueError(f"{told}: allowed are at most {least}, all {which} whose labels are not reset")
+
+
+def _surely(setting: Experiment) -> int:
+    """So many samples of each category there are whichever labels are reset, where all digits are taken; else 0."""
+    if setting.dataset != "digits" or setting.train_samples or setting.test_samples:
+        return 0
+    with np.load(ROOT / "data" / "digits.npz") as arrays:
+        train, test = (np.bincount(arrays[f"y_{part}"]).min() for part in ("train", "test"))
+    return int(min(train - np.ceil(setting.label_noise * experiments.SIZES["digits"][0]), test))
+
+
 def another_seed(setting: Experiment, root: Path = ROOT) -> dict[str, str]:
     """The md5 of the value tables of the other training, as dvc.lock has it: they need not be here yet."""
     path = f"results/{setting.another_seed}/values.nc"
@@ -168,6 +196,7 @@ def main(name: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     experiments.results(name).mkdir(parents=True, exist_ok=True)  # where DVC starts the stages
     notebooks = {stage: prepare(name, setting, stage) for stage in dict.fromkeys([*STAGES, *MEASURING, *ON_DEMAND])}
+    categories(name, setting)
     for old in set(folder.iterdir()) - {folder / f"{stage}.ipynb" for stage in notebooks}:
         old.unlink()
     for stage, notebook in notebooks.items():

@@ -19,6 +19,7 @@ import xarray as xr
 
 from lib import datasets, forked, networks, notebook, players, prepare, training
 from lib.experiments import ROOT
+from lib.shipped import solved
 
 SMALL = {
     "epochs": 4,
@@ -99,6 +100,30 @@ def runs(tmp_path_factory, run, sources):
 def _parent(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
+
+
+@pytest.mark.case("B18")
+def test_interactions_that_are_not_there_are_solved_as_the_stage_solves_them(runs, tmp_path, server, monkeypatch):
+    for variable, value in server.items():
+        monkeypatch.setenv(variable, value)
+    own = tmp_path / "digits-vgg"
+    own.mkdir()
+    assert solved.solve("digits-vgg", tmp_path) == [], "there is nothing to solve"
+    for kind in solved.MEASURED:
+        shutil.copy(runs[0] / f"{kind}.nc", own)
+    (own / "control-interactions.nc").write_bytes(b"mine")
+    new = solved.solve("digits-vgg", tmp_path)
+    assert [path.stem for path in new] == ["interactions", "injected-interactions"]
+    assert all(path.read_bytes() == (runs[0] / path.name).read_bytes() for path in new)
+    assert (own / "control-interactions.nc").read_bytes() == b"mine"
+    assert {path.stem for path in own.iterdir()} == {*solved.MEASURED, *solved.SOLVED}
+    assert solved.solve("digits-vgg", tmp_path) == [] and not list((ROOT / "build").glob("_*"))
+
+
+def test_the_summary_is_the_spindles_share_of_the_metrics(runs):
+    notebook.summary(runs[0])
+    few, metrics = (json.loads((runs[0] / f"{name}.json").read_text()) for name in ("summary", "metrics"))
+    assert few == {"spindle": {name: row["spindle_share"] for name, row in metrics["timepoints"].items()}}
 
 
 def test_all_results_are_there(runs):

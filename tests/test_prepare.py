@@ -6,10 +6,11 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import yaml
 
-from lib import closure, experiments, prepare
+from lib import closure, datasets, experiments, prepare
 from lib.experiments import ROOT, Experiment
 
 NOTEBOOK = {"cells": [{"cell_type": "code", "metadata": {}, "source": ["from lib import deep\n", "setting.seed\n"]}]}
@@ -185,3 +186,40 @@ def test_the_command_writes_every_stage_and_says_one_line_for_a_wrong_name():
     result = subprocess.run([*command, "digit-vgg"], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode != 0 and result.stderr.strip().count("\n") == 0
     assert "experiment = 'digit-vgg': allowed are digits-vgg" in result.stderr
+
+
+@pytest.mark.case("C19")
+@pytest.mark.parametrize(
+    ("change", "least"),
+    [
+        ({}, 70),  # of 797 test samples
+        ({"label_noise": 0.9}, None),
+        ({"train_samples": 200, "test_samples": 150, "seed": 5}, None),
+    ],
+)
+def test_what_the_smallest_category_has_is_said_before_the_training(change, least):
+    """As many as 2_extract finds when it has read the data, after the training: one more is refused."""
+    setting = experiments.load("digits-vgg", change | {"category_samples": 0})
+    given = (setting.label_noise, setting.seed, setting.train_samples, setting.test_samples)
+    data = datasets.load("digits", 32, *given)
+    kept = np.delete(data.y_train.numpy(), data.reset.numpy())
+    fewest = min(np.bincount(y, minlength=10).min() for y in (kept, data.y_test.numpy()))
+    assert least is None or fewest >= least
+    prepare.categories("one", setting.model_copy(update={"category_samples": int(fewest)}))
+    with pytest.raises(ValueError, match=f"^params.yaml: experiments.one.category_samples = {fewest + 1}: ") as error:
+        prepare.categories("one", setting.model_copy(update={"category_samples": int(fewest) + 1}))
+    assert f"allowed are at most {fewest}, all " in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.case("C19")
+def test_categories_of_an_own_folder_are_counted_without_reading_its_images(tmp_path):
+    for part, category, count in (("train", "a", 5), ("train", "b", 4), ("test", "a", 3), ("test", "b", 6)):
+        (tmp_path / part / category).mkdir(parents=True)
+        for k in range(count):
+            (tmp_path / part / category / f"{k}.png").write_bytes(b"not read")
+    own = {"dataset": str(tmp_path), "label_noise": 0.0, "category_samples": 3}
+    prepare.categories("one", experiments.load("digits-vgg", own))
+    with pytest.raises(ValueError, match="category_samples = 4: allowed are at most 3, all test samples of category 0"):
+        prepare.categories("one", experiments.load("digits-vgg", own | {"category_samples": 4}))
+    setting = experiments.load("digits-vgg", {"dataset": "mnist", "category_samples": 990})
+    prepare.categories("one", setting)  # not here before the training

@@ -15,7 +15,7 @@ import yaml
 from lib import experiments, pipeline, prepare, shipped
 from lib.experiments import ROOT
 from lib.files import git
-from lib.shipped import compared
+from lib.shipped import compared, solved
 
 
 @pytest.fixture
@@ -274,7 +274,62 @@ def ignored(folder, paths):
 @pytest.mark.case("B18")
 def test_jupyterlab_starts_with_the_tables_that_ship():
     lines = [line.strip() for line in (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()]
-    recipe = lines[lines.index("lab: .venv/ready") + 1 :]
-    assert recipe.index("python -m lib.shipped") < next(
-        k for k, line in enumerate(recipe) if line.startswith("jupyter lab")
-    )
+    recipe = lines[next(k for k, line in enumerate(lines) if line.startswith("lab: .venv/ready")) + 1 :]
+    begun = next(k for k, line in enumerate(recipe) if line.startswith("jupyter lab"))
+    assert recipe.index("python -m lib.shipped") < recipe.index("python -m lib.shipped solve") < begun
+
+
+@pytest.mark.case("B18")
+def test_all_that_a_notebook_of_the_digits_reads_ships_or_is_solved():
+    """What dvc.yaml says that the stages read, each a notebook: in git, in the store, or of `make lab`."""
+    tracked = git(ROOT, "ls-files", "results/digits-vgg").decode().splitlines()
+    results = {path: md5 for row in shipped.rows().values() for path, md5 in row["outs"].items()}
+    needs = {
+        shipped.from_root(f"{stage}@digits-vgg", path)
+        for stage, entry in shipped.stages().items()
+        for path in entry["do"].get("deps", [])
+    }
+    lacking = {
+        path
+        for path in needs
+        if path.startswith("results/")
+        and not any(name == path or name.startswith(f"{path}/") for name in tracked)
+        and not object_of(ROOT, results[path]).exists()
+    }
+    assert lacking == {f"results/digits-vgg/{kind}.nc" for kind in solved.SOLVED}
+    measured = [f"results/digits-vgg/{kind}.nc" for kind in solved.MEASURED]
+    assert all(object_of(ROOT, results[path]).exists() for path in measured), "so that they can be solved"
+    other = experiments.load("digits-vgg").another_seed
+    assert object_of(ROOT, results[f"results/{other}/values.nc"]).exists(), "every_choice reads it"
+
+
+@pytest.mark.case("C15")
+def test_what_dvc_shows_fits_a_screen_and_is_of_the_metrics():
+    """DVC makes a column of each number in the files under `metrics`, each as wide as its name, two blanks between."""
+    content = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    assert content["metrics"] == ["results/${run[0]}/summary.json"]
+    assert not any("metrics" in stage["do"] for stage in content["stages"].values())
+    shown = sorted((ROOT / "results").glob("*/metrics.json"))
+    assert shown
+    for path in shown:
+        metrics = json.loads(path.read_text(encoding="utf-8"))["timepoints"]
+        few = json.loads(path.with_name("summary.json").read_text(encoding="utf-8"))
+        assert few == {"spindle": {name: row["spindle_share"] for name, row in metrics.items()}}
+        columns = [path.with_name("summary.json").relative_to(ROOT).as_posix()]
+        columns += [f"spindle.{name}" for name in few["spindle"]]
+        assert len("  ".join(columns)) <= 100, path
+
+
+@pytest.mark.case("C15")
+def test_dvc_prints_a_line_of_less_than_a_hundred_characters(tmp_path):
+    """By DVC itself, in a folder that has our dvc.yaml and the numbers."""
+    for name in (".dvc/config", ".dvcignore", "dvc.yaml", "params.yaml", "results/digits-vgg/summary.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    shipped.outside_git(tmp_path)
+    command = [sys.executable, "-m", "dvc", "metrics", "show"]
+    lines = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [len(line.rstrip()) < 100 for line in lines] == [True, True]
+    assert lines[0].split()[1:] == [f"spindle.{name}" for name in "ABCD"]
+    few = json.loads((ROOT / "results/digits-vgg/summary.json").read_text(encoding="utf-8"))["spindle"]
+    assert [float(word) for word in lines[1].split()[1:]] == pytest.approx([*few.values()], abs=1e-5)
