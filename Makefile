@@ -46,7 +46,7 @@ lab: .venv/ready # the first time it solves the digits' interactions, which do n
 	python -m lib.shipped ready
 	dvc pull data.dvc
 	python -m lib.shipped
-	python -m lib.shipped solve
+	python -m lib.lab
 	jupyter lab --notebook-dir=. notebooks
 
 bench: .venv/ready-to-test

@@ -22,7 +22,7 @@ WINGS = {  # of each module directly in lib; a wing may import itself and those 
     "measure": "datasets networks text training players inject games",
     "solve": "subsets sparsest descent",
     "analyse": "extraction strengths similarity sparsity theory fits disentangle resampling claims identified choices",
-    "run": "pictures plots report prepare forked kernel notebook server pipeline launch shipped",
+    "run": "pictures plots report prepare forked kernel notebook server pipeline launch lab shipped",
     "ask": "explain measure",
     "play": "play",
 }

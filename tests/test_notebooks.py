@@ -17,9 +17,8 @@ import pytest
 import torch
 import xarray as xr
 
-from lib import datasets, forked, networks, notebook, players, prepare, training
+from lib import datasets, forked, lab, networks, notebook, players, prepare, training
 from lib.experiments import ROOT
-from lib.shipped import solved
 
 SMALL = {
     "epochs": 4,
@@ -108,16 +107,16 @@ def test_interactions_that_are_not_there_are_solved_as_the_stage_solves_them(run
         monkeypatch.setenv(variable, value)
     own = tmp_path / "digits-vgg"
     own.mkdir()
-    assert solved.solve("digits-vgg", tmp_path) == [], "there is nothing to solve"
-    for kind in solved.MEASURED:
+    assert lab.solve("digits-vgg", tmp_path) == [], "there is nothing to solve"
+    for kind in lab.MEASURED:
         shutil.copy(runs[0] / f"{kind}.nc", own)
     (own / "control-interactions.nc").write_bytes(b"mine")
-    new = solved.solve("digits-vgg", tmp_path)
+    new = lab.solve("digits-vgg", tmp_path)
     assert [path.stem for path in new] == ["interactions", "injected-interactions"]
     assert all(path.read_bytes() == (runs[0] / path.name).read_bytes() for path in new)
     assert (own / "control-interactions.nc").read_bytes() == b"mine"
-    assert {path.stem for path in own.iterdir()} == {*solved.MEASURED, *solved.SOLVED}
-    assert solved.solve("digits-vgg", tmp_path) == [] and not list((ROOT / "build").glob("_*"))
+    assert {path.stem for path in own.iterdir()} == {*lab.MEASURED, *lab.SOLVED}
+    assert lab.solve("digits-vgg", tmp_path) == [] and not list((ROOT / "build").glob("_*"))
 
 
 def test_the_summary_is_the_spindles_share_of_the_metrics(runs):

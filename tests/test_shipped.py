@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lib import experiments, pipeline, prepare, shipped
+from lib import experiments, lab, pipeline, prepare, shipped
 from lib.experiments import ROOT
 from lib.files import git
-from lib.shipped import compared, solved
+from lib.shipped import compared
 
 
 @pytest.fixture
@@ -276,7 +276,7 @@ def test_jupyterlab_starts_with_the_tables_that_ship():
     lines = [line.strip() for line in (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()]
     recipe = lines[next(k for k, line in enumerate(lines) if line.startswith("lab: .venv/ready")) + 1 :]
     begun = next(k for k, line in enumerate(recipe) if line.startswith("jupyter lab"))
-    assert recipe.index("python -m lib.shipped") < recipe.index("python -m lib.shipped solve") < begun
+    assert recipe.index("python -m lib.shipped") < recipe.index("python -m lib.lab") < begun
 
 
 @pytest.mark.case("B18")
@@ -296,8 +296,8 @@ def test_all_that_a_notebook_of_the_digits_reads_ships_or_is_solved():
         and not any(name == path or name.startswith(f"{path}/") for name in tracked)
         and not object_of(ROOT, results[path]).exists()
     }
-    assert lacking == {f"results/digits-vgg/{kind}.nc" for kind in solved.SOLVED}
-    measured = [f"results/digits-vgg/{kind}.nc" for kind in solved.MEASURED]
+    assert lacking == {f"results/digits-vgg/{kind}.nc" for kind in lab.SOLVED}
+    measured = [f"results/digits-vgg/{kind}.nc" for kind in lab.MEASURED]
     assert all(object_of(ROOT, results[path]).exists() for path in measured), "so that they can be solved"
     other = experiments.load("digits-vgg").another_seed
     assert object_of(ROOT, results[f"results/{other}/values.nc"]).exists(), "every_choice reads it"

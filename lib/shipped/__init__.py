@@ -2,7 +2,6 @@
 
 python -m lib.shipped           copies the tables that ship, by their hashes in dvc.lock, to where stages look
 python -m lib.shipped ready     checks what `dvc pull` and `dvc repro` would take on trust, before they do
-python -m lib.shipped solve     the interactions of what runs, where they are not there: they do not ship
 
 `dvc pull` copies the tables of the experiments that params.yaml lists under `run`, and sees no others.
 """

@@ -1,4 +1,7 @@
-"""What does not ship, for it is solved from the value tables within minutes: the interactions."""
+"""What `make lab` solves the first time: the interactions, which do not ship, for it takes minutes.
+
+python -m lib.lab     of the experiments that params.yaml lists under `run`
+"""
 
 import json
 import os
@@ -8,9 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .. import experiments
-from ..experiments import ROOT
-from ..prepare import code_of, write
+from . import experiments
+from .experiments import ROOT
+from .prepare import code_of, write
 
 MEASURED = ("values", "injected-values")  # what ships
 SOLVED = ("interactions", "injected-interactions", "control-interactions")  # what 4_decompose makes of it
@@ -49,7 +52,17 @@ def solve(name: str, folder: Path = ROOT / "results") -> list[Path]:
     return [results / path for path in lacking]
 
 
-def solve_all() -> None:
-    """The interactions of the experiments that params.yaml lists under `run`."""
-    for name in experiments.running():
-        solve(name)
+def main() -> int:
+    try:
+        for name in experiments.running():
+            solve(name)
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:  # the notebook has said so
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
