@@ -276,6 +276,13 @@ def test_a_page_offers_its_notebook_and_its_tables(small_book, small_results, tm
 def test_the_book_says_how_to_cite_it_and_its_version(small_book, tmp_path):
     html = (small_book / "cite.html").read_text(encoding="utf-8")
     assert "2502.10162" in html and f"version <strong>{cite.citation()['version']}</strong>" in html
+    assert 'href="changelog.html"' in html and "Unreleased" in (small_book / "changelog.html").read_text(
+        encoding="utf-8"
+    )
+    headings = re.findall(r"^## (\S+)(?: \((\d{4}-\d\d-\d\d)\))?$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == ("Unreleased", "") and headings[1][0] == str(cite.citation()["version"])
+    dates = [date for _, date in headings[1:]]
+    assert all(dates) and dates == sorted(dates, reverse=True)
     assert "- **v1** (2026-01-02): first" in cite.page(cite.citation(), [("v1", "2026-01-02", "first")])
     (tmp_path / "CITATION.cff").write_text("title: a\nversion: 1\n")
     with pytest.raises(ValueError, match="CITATION.cff has no license"):

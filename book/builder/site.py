@@ -93,6 +93,7 @@ def assemble(results: Path, source: Path) -> list[str]:
         "PLAYERS": pages.place("players", playable, "_static"),
         "SCRIPTS": pages.scripts("_static"),
         "CLAIMS": matrix.matrix(results, names),
+        "CHANGELOG": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
         "CITE": cite.page(cite.citation(), cite.tags()),
     }
     for page in [*source.glob("*.md"), source / "experiments" / "index.md"]:
