@@ -273,6 +273,37 @@ def test_a_page_offers_its_notebook_and_its_tables(small_book, small_results, tm
     assert (tmp_path / "static" / "downloads" / "one" / "curves.csv").read_text() == "a"
 
 
+def test_a_figure_names_the_files_that_have_its_numbers(tmp_path):
+    for name in ("curves.csv", "overfitting.json", "claims.json", "generalisation.json", "labels.json"):
+        (tmp_path / name).write_text("a")
+    assert re.findall(r">([^<]+)</a>", downloads.numbers("figure-2", tmp_path, "one")) == ["curves.csv"]
+    assert re.findall(r">([^<]+)</a>", downloads.numbers("figure-overfitting", tmp_path, "one")) == ["overfitting.json"]
+    assert downloads.numbers("figure-3", tmp_path, "one") == downloads.numbers(None, tmp_path, "one") == ""
+    offered = [path.name for path in downloads.of_experiment(tmp_path)]
+    assert offered == ["curves.csv", "claims.json", "generalisation.json", "overfitting.json"]
+    made = {stem for stem in downloads.NUMBERS if provenance.maker_of(f"{stem}.png") or "figures" in stem}
+    made |= {stem for stem in downloads.NUMBERS if (ROOT / "results" / IMAGES / "figures" / f"{stem}.png").exists()}
+    assert made == set(downloads.NUMBERS)  # each is a figure of an experiment
+
+
+def test_the_table_of_fits_has_their_numbers(tmp_path):
+    folder = ROOT / "results" / "digits-vgg"
+    rows = list(csv.DictReader(io.StringIO(downloads.fits_table(folder / "fits.nc"))))
+    fits = tables.read(folder / "fits.nc")
+    assert len(rows) == fits.strength.size
+    place = {(row["condition"], row["sign"], int(row["order"])): row for row in rows}
+    for key, row in place.items():
+        at = dict(zip(("condition", "sign", "order"), key, strict=True))
+        total = sum(float(row[part]) for part in ("decay", "spindle", "residual"))
+        assert total == pytest.approx(float(row["strength"]), abs=1e-4)
+        assert float(row["strength"]) == pytest.approx(float(fits.strength.sel(at)), rel=1e-5)
+        assert float(row["decay_low"]) <= float(row["decay_high"])
+    assert place["B", "+", 1]["emerged"] == "" and float(place["D", "-", 3]["emerged"]) == pytest.approx(
+        float(fits.emerged.sel(emergence="D", sign="-", order=3)), rel=1e-5
+    )
+    assert downloads.write_fits(tmp_path, tmp_path, "one") == []
+
+
 def test_the_book_says_how_to_cite_it_and_its_version(small_book, tmp_path):
     html = (small_book / "cite.html").read_text(encoding="utf-8")
     assert "2502.10162" in html and f"version <strong>{cite.citation()['version']}</strong>" in html

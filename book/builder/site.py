@@ -70,7 +70,9 @@ def assemble(results: Path, source: Path) -> list[str]:
             nbformat.write(chapter, _made(source / "chapters" / path.name))
     for name in names:
         page, files = pages.experiment(name, results / name, captions, playable=name in playable)
-        page += "\n" + downloads.offer(downloads.of_experiment(results / name), source / "_static", name) + "\n"
+        static = source / "_static"
+        tables = [*downloads.write_fits(results / name, static, name), *downloads.of_experiment(results / name)]
+        page += f"\n{downloads.offer(tables, static, name)}\n"
         for path in files:
             shutil.copy(path, _made(source / "experiments" / name / path.name))
         _made(source / "experiments" / f"{name}.md").write_text(page, encoding="utf-8")
