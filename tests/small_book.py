@@ -82,7 +82,7 @@ def make_results(folder):
     rows = [claim, {**claim, "where": "Fig. 10", "measured": None, "interval": None, "verdict": "not measured"}]
     (folder / IMAGES / "claims.json").write_text(json.dumps(rows))
     (folder / IMAGES / "notebooks").mkdir()
-    for name in ("4_decompose.ipynb", "5_disentangle.ipynb"):
+    for name in ("generalisation.ipynb", "4_decompose.ipynb", "5_disentangle.ipynb"):
         executed = ROOT / "results" / IMAGES / "notebooks" / name
         (folder / IMAGES / "notebooks" / name).write_bytes(executed.read_bytes())
 

@@ -109,6 +109,10 @@ def test_an_equation_leads_back_to_the_chapters_that_use_it(small_book):
 def test_figures_and_notebooks_that_are_named_are_linked(small_book, parsed):
     page = (small_book / "experiments" / f"{IMAGES}.html").read_text(encoding="utf-8")
     assert re.search(r'<figure[^>]* id="figure-2"', page)
+    under_its_name = (small_book / "chapters" / "generalisation.html").read_text(encoding="utf-8")
+    assert re.search(r'<figure[^>]* id="figure-6"', under_its_name)
+    assert '<section id="about-figure-6"' in under_its_name and 'href="#about-figure-6"' in under_its_name
+    assert re.search(r'<a class="figure-link[^"]*" href="#figure-6"', under_its_name)
     chapter = (small_book / "chapters" / "4_decompose.html").read_text(encoding="utf-8")
     assert re.search(r'<a class="notebook-link[^"]*" href="5_disentangle.html"><code', chapter)
     assert 'class="notebook-link' not in (small_book / "choices.html").read_text(encoding="utf-8")  # of no chapter here
@@ -281,7 +285,7 @@ def test_a_figure_names_the_files_that_have_its_numbers(tmp_path):
     assert downloads.numbers("figure-3", tmp_path, "one") == downloads.numbers(None, tmp_path, "one") == ""
     offered = [path.name for path in downloads.of_experiment(tmp_path)]
     assert offered == ["curves.csv", "claims.json", "generalisation.json", "overfitting.json"]
-    made = {stem for stem in downloads.NUMBERS if provenance.maker_of(f"{stem}.png") or "figures" in stem}
+    made = {stem for stem in downloads.NUMBERS if provenance.maker_of(f"{stem}.png")}
     made |= {stem for stem in downloads.NUMBERS if (ROOT / "results" / IMAGES / "figures" / f"{stem}.png").exists()}
     assert made == set(downloads.NUMBERS)  # each is a figure of an experiment
 
@@ -310,7 +314,7 @@ def test_the_book_says_how_to_cite_it_and_its_version(small_book, tmp_path):
     assert 'href="changelog.html"' in html and "Unreleased" in (small_book / "changelog.html").read_text(
         encoding="utf-8"
     )
-    headings = re.findall(r"^## (\S+)(?: \((\d{4}-\d\d-\d\d)\))?$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    headings = re.findall(r"^## (\S+)(?: \((\d{4}-\d\d-\d\d)\))?$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     assert headings[0] == ("Unreleased", "") and headings[1][0] == str(cite.citation()["version"])
     dates = [date for _, date in headings[1:]]
     assert all(dates) and dates == sorted(dates, reverse=True)
