@@ -4,11 +4,12 @@ import json
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import torch
 import xarray as xr
 
 from book.builder import site
-from lib import choices, subsets, tables
+from lib import choices, subsets, tables, theory
 from lib.choices import ends as choice_ends
 from lib.experiments import ROOT
 
@@ -58,13 +59,38 @@ def make_ends(results):
     tables.write(choice_ends.ends(solved, 0.02, measured.sample.values, SAMPLES, 0), results / "choices.nc")
 
 
+def make_training(results):
+    """What the pipeline leaves of five checkpoints: strengths, made up, with a decay, a spindle and the losses."""
+    draw, epochs, names = np.random.default_rng(1), [0, 1, 3, 8, 20], {"A": 0, "B": 3, "C": 8, "D": 20}
+    rows = []
+    for k, epoch in enumerate(epochs):
+        decay = (8 if k == 0 else 1) * draw.uniform(0.5, 1, (2, N)) * 0.5 ** np.arange(N)
+        alpha, beta = 0.8 + 0.05 * k, 0.01 * k
+        spindle = theory.spindle(alpha, beta, N).numpy()
+        strength = decay + spindle + draw.uniform(0, 0.05, (2, N))
+        losses = {"train_loss": 2 / (k + 1), "test_loss": 2 / (k + 1) - 0.1 + 0.1 * k, "loss_gap": -0.1 + 0.1 * k}
+        split = {"decay": decay.sum(), "spindle": 2 * spindle.sum(), "spindle_low": 0.0, "spindle_high": 0.1 * (k + 1)}
+        order = strength.sum(0) @ np.arange(1, N + 1) / strength.sum()
+        fit = {"mean_order": order, "alpha": alpha, "beta": beta, "delta": 0.01, "gamma": 1.0}
+        curves = {
+            f"{part}{sign}_{m + 1}": values[row, m]
+            for part, values in (("", strength), ("decay_", decay))
+            for row, sign in enumerate(("plus", "minus"))
+            for m in range(N)
+        }
+        rows.append({"epoch": epoch, **losses, **split, **fit, **curves})
+    pd.DataFrame(rows).to_csv(results / "overfitting.csv", index=False, float_format="%.10g")
+    (results / "timepoints.json").write_text(json.dumps(names))
+
+
 def make_results(folder):
-    """Results of two experiments; one has claims, two of its notebooks as run, and choices.nc."""
+    """Results of two experiments; one has claims, three of its notebooks as run, choices.nc and its checkpoints."""
     image = np.random.default_rng(0).integers(0, 256, (4, 1, 16, 16), dtype=np.uint8)  # fewer than there are samples
     patches = np.stack([np.sort(np.random.default_rng(k).permutation(64)[:N]) for k in range(SAMPLES)])
     drawn = {"patch": (("sample", "player"), patches), "image": (("image_sample", "channel", "row", "column"), image)}
     make_experiment(folder / IMAGES, drawn)
     make_ends(folder / IMAGES)
+    make_training(folder / IMAGES)
     words = np.array([[f"word{k}-{i}" for i in range(N)] for k in range(SAMPLES)])
     make_experiment(folder / WORDS, {"word": (("sample", "player"), words)})
     claim = {
@@ -82,7 +108,7 @@ def make_results(folder):
     rows = [claim, {**claim, "where": "Fig. 10", "measured": None, "interval": None, "verdict": "not measured"}]
     (folder / IMAGES / "claims.json").write_text(json.dumps(rows))
     (folder / IMAGES / "notebooks").mkdir()
-    for name in ("4_decompose.ipynb", "5_disentangle.ipynb"):
+    for name in ("generalisation.ipynb", "4_decompose.ipynb", "5_disentangle.ipynb"):
         executed = ROOT / "results" / IMAGES / "notebooks" / name
         (folder / IMAGES / "notebooks" / name).write_bytes(executed.read_bytes())
 

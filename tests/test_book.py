@@ -109,6 +109,10 @@ def test_an_equation_leads_back_to_the_chapters_that_use_it(small_book):
 def test_figures_and_notebooks_that_are_named_are_linked(small_book, parsed):
     page = (small_book / "experiments" / f"{IMAGES}.html").read_text(encoding="utf-8")
     assert re.search(r'<figure[^>]* id="figure-2"', page)
+    under_its_name = (small_book / "chapters" / "generalisation.html").read_text(encoding="utf-8")
+    assert re.search(r'<figure[^>]* id="figure-6"', under_its_name)
+    assert '<section id="about-figure-6"' in under_its_name and 'href="#about-figure-6"' in under_its_name
+    assert re.search(r'<a class="figure-link[^"]*" href="#figure-6"', under_its_name)
     chapter = (small_book / "chapters" / "4_decompose.html").read_text(encoding="utf-8")
     assert re.search(r'<a class="notebook-link[^"]*" href="5_disentangle.html"><code', chapter)
     assert 'class="notebook-link' not in (small_book / "choices.html").read_text(encoding="utf-8")  # of no chapter here
@@ -187,7 +191,7 @@ def test_what_an_experiment_has_not_measured_is_not_pictured(tmp_path, value):
     rows = [claims.judged("similarity", IMAGES, value)]
     claims.write(rows, tmp_path / "verdicts" / "generalisation.json")
     claims.write(rows, tmp_path / "claims.json")
-    page, files = pages.experiment(IMAGES, tmp_path, captions, playable=False)
+    page, files = pages.experiment(IMAGES, tmp_path, captions)
     pictured = value is not None
     assert ("figure-6" in [path.stem for path in files]) == pictured == ("figure-6.png" in page)
     assert ("not measured" in page) != pictured and ("−0.9" in page) == pictured
@@ -273,9 +277,51 @@ def test_a_page_offers_its_notebook_and_its_tables(small_book, small_results, tm
     assert (tmp_path / "static" / "downloads" / "one" / "curves.csv").read_text() == "a"
 
 
+def test_a_figure_names_the_files_that_have_its_numbers(small_book, tmp_path):
+    page = (small_book / "experiments" / f"{IMAGES}.html").read_text(encoding="utf-8")
+    assert f'href="../_static/downloads/{IMAGES}/overfitting.csv" download' in page  # links are followed elsewhere
+    for name in ("curves.csv", "overfitting.json", "claims.json", "generalisation.json", "labels.json"):
+        (tmp_path / name).write_text("a")
+    assert re.findall(r">([^<]+)</a>", downloads.numbers("figure-2", tmp_path, "one")) == ["curves.csv"]
+    assert re.findall(r">([^<]+)</a>", downloads.numbers("figure-overfitting", tmp_path, "one")) == ["overfitting.json"]
+    assert downloads.numbers("figure-3", tmp_path, "one") == downloads.numbers(None, tmp_path, "one") == ""
+    offered = [path.name for path in downloads.of_experiment(tmp_path)]
+    assert offered == ["curves.csv", "claims.json", "generalisation.json", "overfitting.json"]
+    made = {stem for stem in downloads.NUMBERS if provenance.maker_of(f"{stem}.png")}
+    made |= {stem for stem in downloads.NUMBERS if (ROOT / "results" / IMAGES / "figures" / f"{stem}.png").exists()}
+    assert made == set(downloads.NUMBERS)  # each is a figure of an experiment
+
+
+def test_the_table_of_fits_has_their_numbers(tmp_path):
+    folder = ROOT / "results" / "digits-vgg"
+    rows = list(csv.DictReader(io.StringIO(downloads.fits_table(folder / "fits.nc"))))
+    fits = tables.read(folder / "fits.nc")
+    assert len(rows) == fits.strength.size
+    place = {(row["condition"], row["sign"], int(row["order"])): row for row in rows}
+    for key, row in place.items():
+        at = dict(zip(("condition", "sign", "order"), key, strict=True))
+        total = sum(float(row[part]) for part in ("decay", "spindle", "residual"))
+        assert total == pytest.approx(float(row["strength"]), abs=1e-4)
+        assert float(row["strength"]) == pytest.approx(float(fits.strength.sel(at)), rel=1e-5)
+        assert float(row["decay_low"]) <= float(row["decay_high"])
+    assert place["B", "+", 1]["emerged"] == "" and float(place["D", "-", 3]["emerged"]) == pytest.approx(
+        float(fits.emerged.sel(emergence="D", sign="-", order=3)), rel=1e-5
+    )
+    assert downloads.write_fits(tmp_path, tmp_path, "one") == []
+
+
 def test_the_book_says_how_to_cite_it_and_its_version(small_book, tmp_path):
     html = (small_book / "cite.html").read_text(encoding="utf-8")
     assert "2502.10162" in html and f"version <strong>{cite.citation()['version']}</strong>" in html
+    assert 'href="changelog.html"' in html and "Unreleased" in (small_book / "changelog.html").read_text(
+        encoding="utf-8"
+    )
+    headings = re.findall(
+        r"^## (\S+)(?: \((\d{4}-\d\d-\d\d)\))?$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert headings[0] == ("Unreleased", "") and headings[1][0] == str(cite.citation()["version"])
+    dates = [date for _, date in headings[1:]]
+    assert all(dates) and dates == sorted(dates, reverse=True)
     assert "- **v1** (2026-01-02): first" in cite.page(cite.citation(), [("v1", "2026-01-02", "first")])
     (tmp_path / "CITATION.cff").write_text("title: a\nversion: 1\n")
     with pytest.raises(ValueError, match="CITATION.cff has no license"):
@@ -405,6 +451,33 @@ def test_samples_say_their_class_and_what_the_network_took_them_for(small_book):
         shown = json.loads(text.partition(" = ")[2].rstrip(";\n"))["players"]["samples"]
         assert [sample["truth"] for sample in shown[:2]] == names
         assert shown[1]["guesses"] == [names[(1 + k) % 2] for k in range(4)]
+
+
+def test_a_training_is_packed_checkpoint_by_checkpoint(small_results, tmp_path):
+    folder = small_results / IMAGES
+    fields = play.training_fields(folder, 4)
+    rows = list(csv.DictReader((folder / "overfitting.csv").open()))
+    assert [one["epoch"] for one in fields["checkpoints"]] == [0, 1, 3, 8, 20] and fields["checkpoint"] == 4
+    assert fields["timepoints"] == {"A": 0, "B": 2, "C": 3, "D": 4} and (fields["n"], fields["samples"]) == (N, 4)
+    for name, part in (("strength", ""), ("decays", "decay_")):
+        packed = np.frombuffer(fields[name], "<f8").reshape(5, 2, N)
+        assert packed[3, 1, 2] == float(rows[3][f"{part}minus_3"]) and packed[4, 0, 0] == float(
+            rows[4][f"{part}plus_1"]
+        )
+    assert play.training_fields(small_results / WORDS, 4) is None
+    lines = (folder / "overfitting.csv").read_text().splitlines()
+    (tmp_path / "overfitting.csv").write_text(lines[0] + "\n")
+    assert play.training_fields(tmp_path, 4) is None  # no checkpoint was measured
+    (tmp_path / "overfitting.csv").write_text("epoch,train_loss\n0,1.0\n")
+    with pytest.raises(ValueError, match=r"overfitting.csv, columns of it that lack, is \['test_loss', "):
+        play.training_fields(tmp_path, 4)
+
+
+def test_an_experiment_without_checkpoints_has_no_training_to_drag_along(small_book, parsed):
+    assert "Along the training" in parsed[small_book / "experiments" / f"{IMAGES}.html"].text
+    assert "Along the training" not in parsed[small_book / "experiments" / f"{WORDS}.html"].text
+    text = (small_book / "_static" / "tables" / f"{WORDS}.js").read_text(encoding="utf-8")
+    assert json.loads(text.partition(" = ")[2].rstrip(";\n"))["training"] is None
 
 
 def test_fields_that_do_not_fit_are_refused_by_name():

@@ -15,6 +15,7 @@ import urllib.request
 from pathlib import Path
 
 import axe_playwright_python
+import pandas as pd
 import pytest
 import torch
 from small_book import FEW, IMAGES, SAMPLES, WORDS, N
@@ -279,6 +280,59 @@ def test_the_address_holds_what_is_shown_and_brings_it_back(page, small_book):
     assert page.locator(".play-menu select").nth(1).input_value() == "3"  # what is not there is not gone to
 
 
+def test_a_training_is_dragged_along_by_checkpoints(page, small_results, browser, small_book):
+    view, rows = page.locator(".training"), pd.read_csv(small_results / IMAGES / "overfitting.csv")
+    slider, last = view.locator("input[type=range]"), len(rows) - 1
+    names = {0: "A", 2: "B", 3: "C", 4: "D"}
+    ticks = "svg => [...svg.querySelectorAll('.tick')].map(tick => tick.textContent)"
+    axes = {}
+    for k in range(last, -1, -1):
+        row, place = rows.loc[k], f", {names[k]}" if k in names else ""
+        said = slider.get_attribute("aria-valuetext")
+        assert said.startswith(f"epoch {row.epoch:.0f}{place}, loss gap ") and said.endswith(" nats")
+        gap = said.removesuffix(" nats").rpartition(" ")[2].replace("\N{MINUS SIGN}", "-")
+        assert float(gap) == pytest.approx(row.loss_gap, rel=0.06, abs=1e-9)
+        for name in ("decay", "spindle"):
+            assert number(view, name) == pytest.approx(row[name], rel=1e-5, abs=1e-6)
+        assert (number(view, "gap"), number(view, "order")) == pytest.approx((row.loss_gap, row.mean_order), rel=1e-5)
+        cells = view.locator("tbody tr").evaluate_all(
+            "rows => rows.map(row => [...row.cells].map(c => c.dataset.value))"
+        )
+        strength = [row[f"{sign}_{m + 1}"] for sign in ("plus", "minus") for m in range(N)]
+        assert [float(cell[2]) for cell in cells] == pytest.approx(strength, rel=1e-5)
+        assert view.locator(".bar.strength").count() == 2 * N
+        assert view.locator(".bar.before").count() == (0 if k == 2 else 2 * N)
+        axes[k] = view.locator("svg").evaluate(ticks)
+        slider.press("ArrowLeft")
+    assert axes[2] == axes[3] == axes[4] != axes[0]  # one axis from B on; the untrained network is far above it
+    marks = view.locator(".play-marks span").evaluate_all("marks => marks.map(mark => mark.textContent)")
+    assert marks == ["A0", "D20", "B3", "C8"]
+    middle = "span => { const box = span.getBoundingClientRect(); return box.x + box.width / 2; }"
+    bars = [bar.evaluate(middle) for bar in view.locator(".play-gaps span").all()]
+    assert bars[2] == pytest.approx(view.locator(".play-marks span").nth(2).evaluate(middle), abs=1)
+    assert view.locator(".play-gaps [data-now]").count() == 1
+
+    slider.press("ArrowRight")
+    page.wait_for_function("location.hash.includes('epoch=1')")
+    address, told = page.url, view.locator(".play-numbers").text_content()
+    page.goto("about:blank")
+    page.goto(address)
+    page.wait_for_selector(READY)
+    assert view.locator(".play-numbers").text_content() == told
+    page.locator(".play-menu select").nth(1).select_option(label="C")
+    assert slider.input_value() == "3"  # the epoch of C
+    page.wait_for_function("!location.hash.includes('epoch')")
+    assert (
+        "from −0.10 to 0.30" not in view.text_content()
+        and "the loss gap goes from 0.10 to 0.30 nats" in view.text_content()
+    )
+    page.locator(".play-menu select").first.select_option(label=WORDS)
+    page.wait_for_selector(f".play-here[data-view=players][data-ready={WORDS}]")
+    assert not page.get_by_role("heading", name="Along the training").is_visible() and not slider.is_visible()
+    page.locator(".play-menu select").first.select_option(label=IMAGES)
+    slider.wait_for(state="visible")
+
+
 def test_interactions_are_shown_one_at_a_time(page):
     view, sizes = page.locator(".players"), []
     for button in ("next", "next", "previous"):
@@ -395,6 +449,7 @@ def test_the_widgets_work_in_jupyterlab(browser, lab):
     page.get_by_text("Run All Cells", exact=True).click()
     page.wait_for_selector(".play.players >> nth=1")
     page.wait_for_selector(".play.disentangle >> nth=1")
+    page.wait_for_selector(".play.training")
     view = page.locator(".play.disentangle").first
     slider = view.locator("input[data-field=delta]")
     slider.evaluate("slider => { slider.value = 5000; slider.dispatchEvent(new Event('input')); }")

@@ -12,12 +12,13 @@ import time
 
 import nbformat
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 import torch
 import xarray as xr
 
-from lib import datasets, forked, lab, networks, notebook, players, prepare, training
+from lib import datasets, forked, lab, networks, notebook, play, players, prepare, training
 from lib.experiments import ROOT
 
 SMALL = {
@@ -158,6 +159,24 @@ def test_the_tutorials_write_their_statistics_and_figures(runs):
     assert sparse["growth"]["players"] == [2, 3, 4, 5, 6, 7][-len(sparse["growth"]["salient"]) :]
     for row in sparse["timepoints"].values():
         assert all(0 <= row[f"condition_{k}"]["fails"] <= 1 for k in (1, 2, 3))
+
+
+def test_every_checkpoint_is_written_with_its_strengths_and_its_split(runs):
+    """The curves of overfitting.csv add up to the numbers beside them."""
+    orders = np.arange(1, SMALL["players"] + 1)
+    found = pd.read_csv(runs[0] / "overfitting.csv")
+    assert found.epoch.tolist() == training.checkpoint_epochs(SMALL["epochs"], SMALL["checkpoints"])
+    for _, row in found.iterrows():
+        strength, decay = (
+            np.array([[row[f"{part}{sign}_{m}"] for m in orders] for sign in ("plus", "minus")])
+            for part in ("", "decay_")
+        )
+        assert strength.min() >= 0 and strength.max() > 0 and decay.min() >= 0
+        assert (strength.sum(0) @ orders) / strength.sum() == pytest.approx(row.mean_order, rel=1e-8)
+        assert decay.sum() == pytest.approx(row.decay, rel=1e-8)
+        spindle = theory.spindle(torch.tensor(row.alpha), row.beta, len(orders))
+        assert 2 * float(spindle.sum()) == pytest.approx(row.spindle, rel=1e-8)
+        assert (row.gamma == 0) == (row.decay == 0) and row.delta > 0
 
 
 def test_a_second_run_changes_no_byte(runs):

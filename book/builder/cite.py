@@ -47,7 +47,7 @@ their own.
 
 ## Versions
 
-This book is of version **{fields["version"]}**.
+This book is of version **{fields["version"]}**; [what has changed](changelog.md).
 
 {changes}
 """

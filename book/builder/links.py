@@ -9,6 +9,7 @@ from collections.abc import Callable, Container
 from pathlib import PurePosixPath
 
 from docutils import nodes
+from docutils.transforms import Transform
 from sphinx.application import Sphinx
 
 EQUATIONS = "paper"  # the page on which each numbered equation of the paper stands
@@ -18,6 +19,25 @@ _EQUATION = re.compile(r"\b(Eqs?\. |Equations? )(\d+)((?:(?:, | and | to |–)\d
 _FIGURE = re.compile(r"\b(Figs?\. |Figures? )(\d+[a-c]?)((?:(?:, | and | to |–)\d+[a-c]?)*)")
 _NOTEBOOK = re.compile(r"(?:notebooks/|results/)?(\w+?)(\.ipynb)?")
 _CLOSED = (nodes.literal, nodes.math, nodes.math_block, nodes.reference, nodes.title, nodes.literal_block, nodes.raw)
+
+
+class FiguresFirst(Transform):
+    """A named figure has its name as its id, also where a heading (“Figure 6”) had taken it: that gets another."""
+
+    default_priority = 800  # before Sphinx collects the labels and the tables of contents
+
+    def apply(self, **_: object) -> None:
+        for figure in self.document.findall(nodes.figure):
+            for name in figure["names"]:
+                heading = self.document.ids.get(name)
+                if name in figure["ids"] or not isinstance(heading, nodes.section):
+                    continue
+                other = f"about-{name}"
+                heading["ids"] = [other if own == name else own for own in heading["ids"]]
+                figure["ids"] = [name]
+                known = {words: other for words, own in self.document.nameids.items() if own == name}
+                self.document.nameids.update({**known, name: name})
+                self.document.ids.update({name: figure, other: heading})
 
 
 def mark(app: Sphinx, doctree: nodes.document, page: str) -> None:
@@ -142,5 +162,6 @@ def _lead_back(doctree: nodes.document, uses: dict, titles: dict, relative: Call
 
 
 def setup(app: Sphinx) -> dict:
+    app.add_transform(FiguresFirst)
     app.connect("doctree-resolved", mark)
     return {"parallel_read_safe": True, "parallel_write_safe": False}

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -13,10 +14,15 @@ from lib import claims as lib_claims
 from lib import experiments, launch
 from lib.report import markdown
 
-from . import matrix, provenance
+from . import downloads, matrix, provenance
 
 ABOUT = Path(__file__).parents[1] / "source" / "about"  # what there is to say of an experiment
 DRAWN = re.compile(r'(?:/|,) "(figure-[\w-]+)"')  # in a cell's code: the figure that it saves, or names to who does
+VIEWS = {
+    "disentangle": "Disentangle by hand",
+    "training": "Along the training",
+    "players": "Switch players off",
+}  # what there is to play with, under its heading
 LONG = 12  # lines of code: more are folded
 
 
@@ -65,7 +71,9 @@ def chapter(notebook: NotebookNode, stem: str, name: str | None, path: Path, cap
             numbered = file and re.match(r"figure-\d", file[1])  # others have one name in two chapters
             known = {"name": file[1]} if numbered else {}  # its id, for mentions of the figure
             cell.metadata["mystnb"] = {"image": {"alt": alt}, "figure": {"caption": caption, **known}}
-            cells.append(nbformat.v4.new_markdown_cell(provenance.note(name, provenance.stage_of(stem), path)))
+            numbers = downloads.numbers(file[1] if file else None, path.parents[1], name) if name else ""
+            below = [numbers, provenance.note(name, provenance.stage_of(stem), path)]
+            cells.append(nbformat.v4.new_markdown_cell("\n\n".join(filter(None, below))))
     return nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
 
 
@@ -95,7 +103,7 @@ def _is_bare_number(output: NotebookNode) -> bool:
 def place(view: str, names: list[str], static: str) -> str:
     """Where a page shows a view of the experiments named; without any, a sentence that says so."""
     if not names:
-        return "*No experiment has value tables here; `make figures` measures those of the default experiment.*"
+        return "*No experiment here has the tables for it; `make figures` measures those of the default experiment.*"
     return (
         f'<div class="play-here" data-view="{view}" data-experiments="{" ".join(names)}" '
         f'data-folder="{static}/tables"><p>This part of the page needs JavaScript.</p></div>'
@@ -134,8 +142,8 @@ def overview(names: list[str]) -> str:
     return markdown(["experiment", "dataset", "network", "epochs", "players", "samples"], rows)
 
 
-def experiment(name: str, folder: Path, captions: Captions, playable: bool) -> tuple[str, list[Path]]:
-    """The page of an experiment, and the files that it shows, to be put in a folder of its name."""
+def experiment(name: str, folder: Path, captions: Captions, views: Collection[str] = ()) -> tuple[str, list[Path]]:
+    """The page of an experiment with these views, and the files that it shows, to be put in a folder of its name."""
     parts, files, parameters = [f"# {name}\n"], [], "*No block of `params.yaml` has this name.*"
     try:
         setting = experiments.load(name)
@@ -160,14 +168,15 @@ def experiment(name: str, folder: Path, captions: Captions, playable: bool) -> t
         files.append(path)
         caption, alt = captions.of(path.stem)
         parts.append(f":::{{figure}} {name}/{path.name}\n:alt: {alt}\n\n{caption}\n:::\n")
+        parts.append(downloads.numbers(path.stem, folder, name) + "\n")
         parts.append(provenance.note(name, stage, path) + "\n")
     if (folder / "claims.json").exists():
         parts.append("## The paper says / we measured / verdict\n")
         parts.append(claims(matrix.gathered({name: folder / "claims.json"})) + "\n")
-    if playable:
+    if views:
         parts.append(f"## Play\n\n{menu([name])}\n")
-        parts.append("### Disentangle by hand\n\n" + place("disentangle", [name], "../_static") + "\n")
-        parts.append("### Switch players off\n\n" + place("players", [name], "../_static") + "\n")
+        shown = [(view, heading) for view, heading in VIEWS.items() if view in views]
+        parts += [f"### {heading}\n\n{place(view, [name], '../_static')}\n" for view, heading in shown]
         parts.append(scripts("../_static") + "\n")
     if (folder / "metrics.json").exists():
         parts.append(_metrics(json.loads((folder / "metrics.json").read_text(encoding="utf-8"))))

@@ -34,6 +34,7 @@ TO_PLAY = {  # where a chapter leads on the page to play with: a state of it, an
     "determined": ("timepoint=D&delta=0.00001&part=disentangle", "See what is left for the spindle where δ is 0.00001"),
     "uncertainty": ("timepoint=D&delta=0.1&part=disentangle", "See the decay at a larger δ"),
     "6_figures": ("timepoint=B&part=disentangle", "Compare B and D by hand"),
+    "overfitting": ("timepoint=B&part=training", "Drag along the training, from B to D"),
 }
 
 
@@ -69,8 +70,10 @@ def assemble(results: Path, source: Path) -> list[str]:
             pages.close(chapter, downloads.offer([path], source / "_static", "notebooks"))
             nbformat.write(chapter, _made(source / "chapters" / path.name))
     for name in names:
-        page, files = pages.experiment(name, results / name, captions, playable=name in playable)
-        page += "\n" + downloads.offer(downloads.of_experiment(results / name), source / "_static", name) + "\n"
+        page, files = pages.experiment(name, results / name, captions, playable.get(name, ()))
+        static = source / "_static"
+        tables = [*downloads.write_fits(results / name, static, name), *downloads.of_experiment(results / name)]
+        page += f"\n{downloads.offer(tables, static, name)}\n"
         for path in files:
             shutil.copy(path, _made(source / "experiments" / name / path.name))
         _made(source / "experiments" / f"{name}.md").write_text(page, encoding="utf-8")
@@ -88,11 +91,14 @@ def assemble(results: Path, source: Path) -> list[str]:
         "TUTORIAL": tutorial,
         "PICTURE": _picture(results, tutorial),
         "FINDINGS": front.findings(results, tutorial),
-        "MENU": pages.menu(playable),
-        "DISENTANGLE": pages.place("disentangle", playable, "_static"),
-        "PLAYERS": pages.place("players", playable, "_static"),
+        "MENU": pages.menu([*playable]),
+        **{
+            view.upper(): pages.place(view, [name for name in playable if view in playable[name]], "_static")
+            for view in pages.VIEWS
+        },
         "SCRIPTS": pages.scripts("_static"),
         "CLAIMS": matrix.matrix(results, names),
+        "CHANGELOG": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
         "CITE": cite.page(cite.citation(), cite.tags()),
     }
     for page in [*source.glob("*.md"), source / "experiments" / "index.md"]:
@@ -141,17 +147,19 @@ def build(results: Path, output: Path, source: Path) -> list[str]:
     return missing
 
 
-def _write_tables(results: Path, names: list[str], folder: Path) -> tuple[list[str], list[str]]:
-    """A script of tables for each experiment that has them; (those experiments, a line for each without).
+def _write_tables(results: Path, names: list[str], folder: Path) -> tuple[dict[str, list[str]], list[str]]:
+    """A script of tables for each experiment that has them; (the views of those experiments, a line for each without).
 
     Of experiments that are measured along their training alone, there is no split to play with.
     """
     split = [name for name in names if (results / name / "metrics.json").exists()]
-    playable = [name for name in split if (results / name / "values.nc").exists()]
-    missing = [f"{name}: no values.nc to play with" for name in split if name not in playable]
-    for name in playable:
+    measured = [name for name in split if (results / name / "values.nc").exists()]
+    missing = [f"{name}: no values.nc to play with" for name in split if name not in measured]
+    playable = {}
+    for name in measured:
         setting = experiments.load(name)
         fields = play.of_experiment(results / name, setting, precision=np.float32)
+        playable[name] = [view for view, packed in fields.items() if packed is not None]
         _made(folder / f"{name}.js").write_text(play.page_script(name, fields), encoding="utf-8")
     return playable, missing
 

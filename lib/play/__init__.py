@@ -9,3 +9,4 @@ from .fields import picture as picture
 from .fields import players_fields as players_fields
 from .fields import script as script
 from .fields import style as style
+from .training import training_fields as training_fields

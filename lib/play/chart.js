@@ -2,6 +2,8 @@
 
 let cuts = 0; // how many clip paths there are: their ids are of the whole page
 
+const highest = (rows) => Math.max(...rows.flatMap((row) => [...row]));
+
 // The least of 1, 2 and 5 times a power of ten of which at most `count` fit into `reach`.
 function tickStep(reach, count) {
   const power = 10 ** Math.floor(Math.log10(reach / count));
@@ -43,4 +45,22 @@ function chart(title, n, reach, series, height) {
   }
   picture.append(inside);
   return picture;
+}
+
+// The lines of a split (Eq. 9): its decay, its spindle, which is the same for both signs, and their sum.
+function splitLines({ decay, spindle }) {
+  const total = decay.map((row) => row.map((value, m) => value + spindle[m]));
+  return [["decay", decay], ["spindle", [spindle, spindle]], ["total", total]].map(([kind, rows]) => ({ kind, rows, line: true }));
+}
+
+// A fold with strength and split by order, in numbers: `fold`, and `show(strength, split)`.
+function splitTable() {
+  const cells = make("tbody"), names = ["m", "sign", "A", "decay", "spindle", "residual"];
+  const fold = make("details", { class: "play-table" }, make("summary", {}, "The numbers"),
+    make("div", { class: "play-scroll", tabindex: 0, role: "region", "aria-label": "strength by order, in numbers" }, make("table", {},
+      make("thead", {}, make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, name)))), cells)));
+  const show = (strength, { decay, spindle, residual }) => cells.replaceChildren(...["+", "−"].flatMap((sign, k) =>
+    Array.from(strength[k], (value, m) => make("tr", {}, ...[m + 1, sign, value, decay[k][m], spindle[m], residual[k][m]].map((cell, column) =>
+      make("td", column > 1 ? { "data-value": cell } : {}, column > 1 ? shown(cell) : String(cell)))))));
+  return { fold, show };
 }

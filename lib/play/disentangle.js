@@ -31,7 +31,6 @@ function positionOf(field, value) {
 function renderDisentangle({ model, el }) {
   const n = model.get("n"), before = model.get("before"), sources = sourcesOf(model), { labels, levels, home } = sources;
   const decayOf = ({ decays, deltas }, delta) => decayBetween(decays, deltas, delta, n);
-  const highest = (rows) => Math.max(...rows.flatMap((row) => [...row]));
 
   const set = (values) => {
     for (const [name, value] of Object.entries(values)) model.set(name, value);
@@ -61,10 +60,7 @@ function renderDisentangle({ model, el }) {
   });
   const pictures = make("div", { class: "play-pictures" });
   const numbers = make("p", { class: "play-numbers", "aria-live": "polite" });
-  const cells = make("tbody");
-  const table = make("details", { class: "play-table" }, make("summary", {}, "The numbers"),
-    make("div", { class: "play-scroll", tabindex: 0, role: "region", "aria-label": "strength by order, in numbers" }, make("table", {},
-      make("thead", {}, make("tr", {}, ...["m", "sign", "A", "decay", "spindle", "residual"].map((name) => make("th", { scope: "col" }, name)))), cells)));
+  const table = splitTable();
 
   const splitAt = (source, at) => split(source.strength, decayOf(source, at.delta), at, n);
 
@@ -81,15 +77,12 @@ function renderDisentangle({ model, el }) {
     }
     for (const { name, select } of switches) select.value = String(Math.max(0, levels[name].indexOf(model.get(name))));
     task.textContent = whatToLookFor();
-    const both = [result.spindle, result.spindle];
-    const total = result.decay.map((row) => row.map((value, m) => value + result.spindle[m]));
     const other = before !== null && before !== undefined && before !== condition ? [{ kind: "before", rows: source.outline(before) }] : [];
     const reach = 1.08 * Math.max(highest(strength), ...other.map(({ rows }) => highest(rows)));
     const left = result.residual.map((row) => row.map(Math.abs));
     pictures.replaceChildren(
       chart("Measured strength by order as bars, with decay, spindle and their sum as lines", n, reach, [
-        { kind: "strength", rows: strength }, ...other, { kind: "decay", rows: result.decay, line: true },
-        { kind: "spindle", rows: both, line: true }, { kind: "total", rows: total, line: true }], 330),
+        { kind: "strength", rows: strength }, ...other, ...splitLines(result)], 330),
       chart("Magnitude of the residual by order", n, reach, [{ kind: "residual", rows: left }], 200));
     el.querySelector(".play-key .before")?.toggleAttribute("hidden", !other.length);
     numbers.replaceChildren(
@@ -97,9 +90,7 @@ function renderDisentangle({ model, el }) {
       " of A · decay ", make("b", { "data-number": "decay", "data-value": result.decayStrength }, shown(result.decayStrength)),
       " · spindle ", make("b", { "data-number": "spindle", "data-value": result.spindleStrength }, shown(result.spindleStrength)),
       ` (strength, in units of Z${elsewhere(condition)}; mean over ${source.samples}${source.of > source.samples ? ` of ${source.of}` : ""} samples)`);
-    cells.replaceChildren(...["+", "−"].flatMap((sign, k) => Array.from(strength[k], (value, m) =>
-      make("tr", {}, ...[m + 1, sign, value, result.decay[k][m], result.spindle[m], result.residual[k][m]].map((cell, column) =>
-        make("td", column > 1 ? { "data-value": cell } : {}, column > 1 ? shown(cell) : String(cell)))))));
+    table.show(strength, result);
   }
 
   // Whose Z the unit is where it is not that of the bars themselves.
@@ -141,7 +132,7 @@ function renderDisentangle({ model, el }) {
     ["total", "decay + spindle"], ["residual", "|residual|, below"]];
   const key = make("p", { class: "play-key" }, ...kinds.map(([kind, name]) => make("span", { class: kind }, name)));
   el.replaceChildren(make("div", { class: "play disentangle" }, task, header, make("div", { class: "play-header play-switches" }, ...switches.map(({ row }) => row)), key, pictures, numbers,
-    make("div", { class: "play-sliders" }, ...sliders.map(({ row }) => row)), table));
+    make("div", { class: "play-sliders" }, ...sliders.map(({ row }) => row)), table.fold));
   const follow = () => show();
   const followed = ["condition", ...CHOSEN, ...FIELDS.map(({ name }) => name)];
   for (const name of followed) model.on(`change:${name}`, follow);

@@ -28,9 +28,18 @@ from ..subsets import player_count
 from ..theory import decay
 from .few import few_fields
 from .names import named
+from .training import training_fields
 
 VIEWS = Path(__file__).parent
-SCRIPTS = ("theory", "dom", "chart", "sources", "disentangle", "players")  # in the order that they need each other
+SCRIPTS = (
+    "theory",
+    "dom",
+    "chart",
+    "sources",
+    "disentangle",
+    "training",
+    "players",
+)  # in the order that they need each other
 DELTAS = (-6, 1, 71)  # powers of ten of the least and the greatest δ of the grid, and how many there are
 SAMPLES = 8  # shown with their players; values.nc has the images of as many
 
@@ -150,12 +159,13 @@ def players_fields(
     }
 
 
-def of_experiment(results: Path, setting: Experiment, precision: type = np.float64) -> dict[str, dict]:
-    """The fields of both views for an experiment, from values.nc in its folder of results, and interactions.nc.
+def of_experiment(results: Path, setting: Experiment, precision: type = np.float64) -> dict[str, dict | None]:
+    """The fields of all views for an experiment, from values.nc in its folder of results, and interactions.nc.
 
     Interactions are solved anew from the value tables where interactions.nc is not there; without choices.nc there are
-    no others to go to. Strengths are of all samples;
-    a few are shown with their players. Raises FileNotFoundError if values.nc is not there.
+    no others to go to. Strengths are of all samples; a few are shown with their players. Where no checkpoints were
+    measured there is no view of the training (None). Raises FileNotFoundError if values.nc is not there, and as
+    `training_fields` does.
     """
     measured = tables.read(results / "values.nc")
     names = [str(name) for name in measured.timepoint.values]
@@ -185,6 +195,7 @@ def of_experiment(results: Path, setting: Experiment, precision: type = np.float
             few=few,
             precision=precision,
         ),
+        "training": training_fields(results, setting.checkpoint_samples, precision),
         "players": players_fields(
             {name: table[first] for name, table in values.items()},
             {name: (pair[0][first], pair[1][first]) for name, pair in pairs.items()},
@@ -201,7 +212,7 @@ def _alpha_range(conditions: dict[str, tuple[Tensor, Tensor]]) -> tuple[float, f
     return 3 / n, 2 - 1 / n
 
 
-def page_script(name: str, fields: dict[str, dict]) -> str:
+def page_script(name: str, fields: dict[str, dict | None]) -> str:
     """The fields of an experiment as a script that a page loads, from a disk too: bytes are in base64."""
     text = json.dumps(fields, default=lambda data: base64.b64encode(data).decode(), separators=(",", ":"))
     return f"companion.tables[{json.dumps(name)}] = {text};\n"

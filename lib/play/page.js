@@ -1,7 +1,7 @@
 // In a static page: finds the places to play in, fetches their tables, and stands in for the notebook's widget model.
 
 const companion = (window.companion = { tables: {} }); // filled by the table files, which are scripts: those load from a disk, too
-const RENDER = { disentangle: renderDisentangle, players: renderPlayers };
+const RENDER = { disentangle: renderDisentangle, training: renderTraining, players: renderPlayers };
 
 // What a view needs of a widget model, and no more.
 class Model {
@@ -40,17 +40,20 @@ const MOVED = ["alpha", "beta", "delta", "gamma"];
 const state = { experiment: null, models: {} }; // models by their view
 
 // The address says what is shown, so that it can be kept, and that a chapter can lead to it:
-// #experiment=digits-vgg&timepoint=D&zeta=0&ties=high&delta=0.001&sample=2&off=1.4&part=players
+// #experiment=digits-vgg&timepoint=D&zeta=0&ties=high&delta=0.001&epoch=50&sample=2&off=1.4&part=players
 const asked = () => Object.fromEntries(new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : ""));
 
 function address() {
-  const { disentangle, players } = state.models, told = new URLSearchParams({ experiment: state.experiment });
+  const { disentangle, training, players } = state.models, told = new URLSearchParams({ experiment: state.experiment });
   const one = disentangle ?? players, condition = one.get("condition");
   told.set("timepoint", timepoints(one)[condition]);
   if (disentangle) {
     const { fit: fitted, home } = sourcesOf(disentangle), fit = fitted(condition);
     for (const name of CHOSEN) if (disentangle.get(name) !== home[name]) told.set(name, disentangle.get(name));
     for (const name of MOVED) if (disentangle.get(name) !== fit[name]) told.set(name, Number(disentangle.get(name).toPrecision(6)));
+  }
+  if (training && training.get("checkpoint") !== checkpointOf(timepoints(one)[condition])) {
+    told.set("epoch", training.get("checkpoints")[training.get("checkpoint")].epoch);
   }
   if (players) {
     const n = players.get("n"), off = Array.from({ length: n }, (_, k) => k + 1).filter((k) => !(players.get("present") & (1 << (k - 1))));
@@ -68,9 +71,15 @@ function keep() {
 
 const timepoints = (model) => (model === state.models.disentangle ? sourcesOf(model).names : model.get("conditions"));
 
-// Both views at a timepoint: the sliders at what `from` asks of them, or else at the least-squares split.
+// The checkpoint of a timepoint, or of B, which noise is on.
+const checkpointOf = (name) => {
+  const known = state.models.training.get("timepoints");
+  return known[name] ?? known.B ?? state.models.training.get("checkpoints").length - 1;
+};
+
+// All views at a timepoint: the sliders at what `from` asks of them, or else at the least-squares split and at its epoch.
 function goTo(condition, from = {}) {
-  const { disentangle, players } = state.models;
+  const { disentangle, training, players } = state.models;
   if (disentangle) {
     const { fit, levels } = sourcesOf(disentangle), values = {};
     for (const name of CHOSEN) {
@@ -80,6 +89,10 @@ function goTo(condition, from = {}) {
     Object.assign(values, { condition, ...fit(condition) });
     for (const name of MOVED) if (Number.isFinite(parseFloat(from[name]))) values[name] = parseFloat(from[name]);
     disentangle.change(values);
+  }
+  if (training) {
+    const asked = training.get("checkpoints").findIndex(({ epoch }) => String(epoch) === from.epoch);
+    training.change({ checkpoint: asked < 0 ? checkpointOf(timepoints(disentangle ?? players)[condition]) : asked });
   }
   if (players) {
     const count = players.get("samples").length, n = players.get("n"), places = players.get("conditions");
@@ -96,7 +109,10 @@ async function open(names, experiment, from = {}) {
   state.experiment = experiment;
   state.models = {};
   for (const place of PLACES) {
-    const { view } = place.dataset, fields = { ...tables[view], shared: Boolean(MENU) };
+    const { view } = place.dataset, section = place.closest("section");
+    if (section) section.hidden = !tables[view]; // of a training there may be nothing to show
+    if (!tables[view]) continue;
+    const fields = { ...tables[view], shared: Boolean(MENU) };
     for (const name of ["tables", "values", "strength", "decays", "few_strength", "few_decays"]) if (fields[name]) fields[name] = binary(fields[name]);
     const stage = make("div"), sample = parseInt(from.sample) - 1;
     if (view === "players" && sample >= 0 && sample < fields.samples.length) fields.sample = sample; // its menu is made with it

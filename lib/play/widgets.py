@@ -1,6 +1,6 @@
-"""The book's two things to play with as widgets, on tables of one's own.
+"""What the book has to play with as widgets, on tables of one's own.
 
-The JavaScript is that of the book; see notebooks/play.ipynb for both in use.
+The JavaScript is that of the book; see notebooks/play.ipynb for all in use.
 """
 
 from collections.abc import Sequence
@@ -59,6 +59,20 @@ class Disentangle(_View):
         return proposal["value"]
 
 
+class Training(anywidget.AnyWidget):
+    """Strength, decay and spindle of every checkpoint of a training, one at a time, with the loss gap on the slider."""
+
+    _css = play.style()
+    _esm = f"{play.script()}\nexport default {{ render: renderTraining }};\n"
+    n = traitlets.Int().tag(sync=True)
+    samples = traitlets.Int().tag(sync=True)
+    checkpoints = traitlets.List().tag(sync=True)
+    timepoints = traitlets.Dict().tag(sync=True)  # index of the checkpoint of each
+    strength = traitlets.Bytes().tag(sync=True)
+    decays = traitlets.Bytes().tag(sync=True)
+    checkpoint = traitlets.Int().tag(sync=True)  # index of the one shown
+
+
 class Players(_View):
     """A sample whose players can be switched off; bit i of `present` says that player i is there."""
 
@@ -88,7 +102,11 @@ def players(
     return Players(**play.players_fields(values, conditions, samples, grid=grid))
 
 
-def of_experiment(name: str, folder: str = "results") -> tuple[Disentangle, Players]:
-    """Both, for an experiment of params.yaml that has value tables. Raises as `play.of_experiment` does."""
+def of_experiment(name: str, folder: str = "results") -> tuple[Disentangle, Training | None, Players]:
+    """All three, for an experiment of params.yaml that has value tables; no training where its checkpoints have none.
+
+    Raises as `play.of_experiment` does.
+    """
     found = play.of_experiment(experiments.results(name, folder), experiments.load(name))
-    return Disentangle(**found["disentangle"]), Players(**found["players"])
+    training = found["training"] and Training(**found["training"])
+    return Disentangle(**found["disentangle"]), training, Players(**found["players"])
