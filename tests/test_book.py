@@ -527,3 +527,14 @@ def test_findings_count_the_experiments_on_which_a_claim_holds(tmp_path):
     (line,) = front.findings(tmp_path, "one").splitlines()
     assert "holds in 1 of 2 experiments" in line and "−0.9 [−1, −0.8]" in line
     assert "no claims" in front.findings(tmp_path, "three")
+
+
+@pytest.mark.case("B12")
+def test_the_book_does_without_git(tmp_path, monkeypatch):
+    """Where git does not know the folder, as in a ZIP, and where there is none."""
+    assert provenance.commit_of(ROOT / "README.md") != "not committed" or not (ROOT / ".git").exists()
+    for folder in (cite, provenance):
+        monkeypatch.setattr(folder, "ROOT", tmp_path)
+    for _ in range(2):
+        assert cite.tags() == [] and provenance.commit_of(tmp_path / "README.md") == "not committed"
+        monkeypatch.setenv("PATH", str(tmp_path))
