@@ -18,7 +18,7 @@ import pytest
 import torch
 import xarray as xr
 
-from lib import datasets, forked, lab, networks, notebook, play, players, prepare, training
+from lib import datasets, forked, lab, networks, notebook, players, prepare, theory, training
 from lib.experiments import ROOT
 
 SMALL = {
