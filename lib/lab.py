@@ -29,7 +29,7 @@ def solve(name: str, folder: Path = ROOT / "results") -> list[Path]:
     lacking = [f"{kind}.nc" for kind in SOLVED if not (results / f"{kind}.nc").exists()]
     if not lacking or not all((results / f"{kind}.nc").exists() for kind in MEASURED):
         return []
-    print(f"{name}: {', '.join(lacking)} solved from the value tables, once, in about four minutes", flush=True)
+    print(f"{name}: {', '.join(lacking)} solved from the value tables, once, within minutes", flush=True)
     (ROOT / "build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="_", dir=ROOT / "build") as own:  # no experiment has such a name
         aside = Path(own)

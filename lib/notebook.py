@@ -92,7 +92,7 @@ def weave_all(results: Path, sources: Path) -> None:
 
 
 def summary(results: Path) -> None:
-    """Writes results/summary.json: of metrics.json the spindle's share of Z at each timepoint.
+    """Writes results/summary.json: of metrics.json the spindle's share of ΣA at each timepoint.
 
     That is what `dvc metrics show` and `dvc exp show` print, a line for each experiment or run: DVC makes a column of
     each number.
