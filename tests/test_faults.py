@@ -49,6 +49,17 @@ def test_kills_are_of_every_kind_and_drawn_by_the_seed():
     assert all(0 <= moment.after <= 50 for moment in drawn)
 
 
+def test_after_two_kills_the_same_command_makes_the_bytes_of_an_undisturbed_run(tmp_path):
+    """SIGKILL of the group under `make figures`, SIGTERM of DVC alone; `make faults` does fifty such."""
+    small = faults.Small(tmp_path / "small", ("prepare", "train"), {"epochs": 2})
+    made, took = faults.undisturbed(small)
+    assert any(name.endswith(".pt") or "curves" in name for name in made)
+    drawn = faults.moments(8, 0, took)
+    for moment in (drawn[0], drawn[7]):
+        moment.after = max(moment.after, 1.0)  # before that nothing is at work yet
+        assert faults.disturb(small, moment, made).faults == "", small.said()[-2000:]
+
+
 @pytest.mark.skipif(not shutil.which("localedef"), reason="localedef, of the C library, makes the Turkish locale")
 def test_every_unusual_place_can_be_laid(tmp_path):
     places = faults._unusual(tmp_path)
