@@ -44,11 +44,15 @@ def test_a_planted_game_comes_back_with_its_proof(explanation):
 def test_the_text_says_what_is_proven_and_what_can_be_trusted(explanation):
     text = repr(explanation)
     assert "20 players, 300 masks, v(N) − v(∅) = +1.3" in text and "certified over all subsets: objective" in text
-    assert "A(m) may be trusted (no cap, R² ≥ 0.998): A(1)+A(2) = 2.7" in text and len(text.splitlines()) <= 14
+    assert (
+        "A(m) may be trusted (no cap, R² ≥ 0.998, 3 masks or more an interaction): A(1)+A(2) = 2.7" in text
+        and len(text.splitlines()) <= 14
+    )
     assert "word 5 ∨ word 6 ∨ word 7" in text and "may be trusted" in explanation._repr_html_()
     found = explanation.found
     for change, said in (
         ({"held_out_r2": 0.97}, "R² on held-out masks is 0.9700"),
+        ({"masks": 2 * found.matter}, f"{2 * found.matter} masks are 2.0 for each of the {found.matter} interactions"),
         ({"certified": False, "verdict": "not certified: after 1 rounds"}, "the answer is not certified"),
     ):
         poor = dataclasses.replace(explanation, found=dataclasses.replace(found, **change))
@@ -103,7 +107,10 @@ def test_the_number_of_masks_is_chosen_by_what_was_found(explanation, capsys):
     many = dataclasses.replace(
         poor, strengths=torch.ones(400).double(), members=torch.ones(400, N).bool(), is_or=torch.ones(400).bool()
     )
-    assert _needed(many, 300, N) == 2 * 396 and _needed(many, 100, N) == 400
+    assert many.matter == 396
+    assert _needed(many, 300, N) == 3 * 396 and _needed(many, 100, N) == 400
+    assert found.masks == 299 and found.masks > 3 * found.matter, "the empty mask is the bias"
+    assert _needed(dataclasses.replace(found, masks=2 * found.matter), 300, N) == 600
     chosen = explain(lambda p: 1.0 * np.asarray(p)[:, 0], [str(k) for k in range(17)])
     assert len(chosen.values) == 1000 and "17 players: 1000 masks take about" in capsys.readouterr().out
 

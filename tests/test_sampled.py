@@ -80,8 +80,15 @@ def assert_consistent(found: Sampled, masks: torch.Tensor, values: torch.Tensor,
     assert found.certified == (found.gap <= 1e-6) == (found.verdict == "certified")
 
 
+WAYS = {"corner to corner": math.inf, "inside": -1.0}  # interactions a mask from which columns are generated inside
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("seed", range(80))
-def test_optimum_over_all_subsets_lies_between_bound_and_objective(seed: int) -> None:
+def test_optimum_over_all_subsets_lies_between_bound_and_objective(
+    seed: int, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linear_program, "MANY", WAYS[way])
     draw = np.random.default_rng(seed)
     n = int(draw.integers(2, 9))
     masks = some_masks(n, int(draw.integers(2 * n, 91)), draw)
@@ -100,8 +107,10 @@ def test_optimum_over_all_subsets_lies_between_bound_and_objective(seed: int) ->
     assert found.lower_bound <= exact * (1 + 1e-8) and exact * (1 - 1e-8) <= found.objective
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("seed", range(30))
-def test_cap_is_kept_and_its_optimum_found_or_none_exists(seed: int) -> None:
+def test_cap_is_kept_and_its_optimum_found_or_none_exists(seed: int, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear_program, "MANY", WAYS[way])
     draw = np.random.default_rng(seed)
     n = int(draw.integers(3, 8))
     masks = some_masks(n, int(draw.integers(2 * n, 61)), draw)

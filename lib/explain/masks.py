@@ -11,12 +11,11 @@ from numpy import ndarray as Array
 
 from .. import games
 from ..sparsest import Sampled, sparsest_sampled
-from ..sparsest.sampled import TRUSTED
+from ..sparsest.sampled import EACH
 from . import told
 from .sampled import TIE_BREAK, SampledExplanation
 
 FEWEST, A_PLAYER = 1000, 20  # masks at first: so many, and at least so many a player
-MATTER, EACH = 0.99, 2.0  # masks for each of the interactions that hold this share of the strength
 MORE = 4.0  # times as many masks as at first, at most
 TIMED = 64  # masks by which the time of all is estimated
 LIMIT = 2_000_000  # subsets that one search looks at: seconds
@@ -66,12 +65,10 @@ def explain_sampled(game: Callable, names: Sequence[str], settings: dict, progre
 
 
 def _needed(found: Sampled, count: int, n: int) -> int:
-    """How many masks there should be: as many as there are where R² on held-out ones is high enough."""
-    if found.held_out_r2 >= TRUSTED or not len(found.strengths):
+    """How many masks there should be: as many as there are where they leave no doubt."""
+    if not found.doubt or not len(found.strengths):
         return count
-    share = found.strengths.abs().cumsum(0) / found.strengths.abs().sum()
-    matter = int((share < MATTER).sum()) + 1
-    return int(min(2 ** (n - 1), MORE * count, max(2 * count, EACH * matter)))
+    return int(min(2 ** (n - 1), MORE * count, max(2 * count, EACH * found.matter)))
 
 
 def _explained(

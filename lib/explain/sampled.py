@@ -13,7 +13,6 @@ from torch import Tensor
 
 from .. import tables
 from ..sparsest import Sampled
-from ..sparsest.sampled import TRUSTED
 from . import told
 from .shown import Shown, listed
 
@@ -59,13 +58,9 @@ class SampledExplanation(Shown):
     def distrust(self) -> str:
         """Why A(m) is not to be trusted, in words; empty where it may be."""
         capped = self.settings["max_order"] is not None
-        if not self.found.certified:
-            return "the answer is not certified"
-        if capped and not (self.apart is not None and self.apart <= AGREE):
+        if capped and self.found.certified and not (self.apart is not None and self.apart <= AGREE):
             return f"a cap dictates the shape, and the next one changes it by {told.plain(self.apart)} of its strength"
-        if not self.found.held_out_r2 >= TRUSTED:
-            return f"R² on held-out masks is {self.found.held_out_r2:.4f}, and below {TRUSTED} A(m) leans to low orders"
-        return ""
+        return self.found.doubt
 
     @property
     def least_strength(self) -> float:

@@ -4,7 +4,7 @@ from html import escape
 
 import torch
 
-from ..sparsest.sampled import TRUSTED
+from ..sparsest.sampled import EACH, TRUSTED
 
 SHOWN = 5  # interactions in the text
 IN_NOTEBOOKS = 10
@@ -112,7 +112,8 @@ def summary_of_masks(explanation) -> list[str]:
         )
     else:
         agree = "no cap" if cap is None else f"cap {cap} and the next agree to {plain(explanation.apart)}"
-        lines.append(f"A(m) may be trusted ({agree}, R² ≥ {TRUSTED}): {by_orders(explanation.strength)}")
+        enough = f"R² ≥ {TRUSTED}, {EACH:g} masks or more an interaction"
+        lines.append(f"A(m) may be trusted ({agree}, {enough}): {by_orders(explanation.strength)}")
     return lines
 
 

@@ -14,7 +14,9 @@ and a row that links it. Every mask has a slack, which costs `SLACK` at first an
 program of few columns have a solution, and keeps its multipliers within bounds.
 
 The vertices are found by HiGHS, whose primal simplex method goes on from the last one: Q. Huangfu and J. Hall,
-"Parallelizing the dual revised simplex method", Mathematical Programming Computation 10, 2018.
+"Parallelizing the dual revised simplex method", Mathematical Programming Computation 10, 2018. That is fast where few
+interactions are in use; where they are `MANY`, columns are generated inside the optimal face (interior.py), and only
+the last program, of those that may be in use, has its vertex found.
 """
 
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from jaxtyping import Float64, Int32
 from numpy import ndarray as Array
 
 from .columns import Columns, first, new, none
+from .interior import USED, Inside, generate
 from .measured import Measured
 from .pricing import price
 
@@ -34,6 +37,7 @@ SLACK, DEARER, DEAREST = 1.0, 4.0, 1e7  # what slack costs, beside an interactio
 DUAL, PRIMAL = 1, 4  # HiGHS's numbers: nothing in use is a start for the dual method, and then columns join
 EXACT = 1e-9  # to which HiGHS solves; the largest |g| is 1 to 2
 NOTHING = 1e-9  # strengths below it are rounding
+MANY = 0.2  # interactions a mask
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,25 @@ class Model:
     nodes: int  # subsets looked at, over all rounds
 
 
-def solve(measured: Measured, start: Columns, tie_break: float, highest: int, limit: int) -> Model:
-    """The sparsest model of order ≤ highest to a gap of GAP, from the columns of `start` on."""
+def solve(
+    measured: Measured, start: Columns, tie_break: float, highest: int, limit: int, expected: float = 0.0
+) -> Model:
+    """The sparsest model of order ≤ highest to a gap of GAP, from the columns of `start` on.
+
+    expected: how many interactions a mask there will be, about.
+    """
     n = measured.masks.shape[1]
     program = _Restricted(measured, tie_break)
     known: set[bytes] = set()
-    program.add(new(first(n, highest) + start, known))
+    columns = new(first(n, highest) + start, known)
     bound, nodes, complete, rounds = 0.0, 0, False, 0
+    if expected > MANY:
+        inside = generate(measured, columns, known, tie_break, highest, limit, GAP / 2, SLACK)
+        bound, nodes, known = inside.lower_bound, inside.nodes, set(inside.columns.labels())
+        program.add(inside.columns)
+        program.begin(inside)
+    else:
+        program.add(columns)
     for rounds in range(1, ROUNDS + 1):
         program.run()
         found = price(measured.masks, program.y, tie_break, highest, 1.0 + EXACT, A_ROUND, limit)
@@ -149,6 +165,24 @@ class _Restricted:
             self._append(costs, starts, row.astype(np.int32), sign * entries[column, row])
         self.columns += columns
         self.sizes.append(len(columns))
+
+    def begin(self, inside: Inside) -> None:
+        """The first vertex is the one that these columns and limits make; HiGHS mends a basis that is none."""
+        import highspy
+
+        status = highspy.HighsBasisStatus
+        basis, count = highspy.HighsBasis(), len(self.measured.g)
+        signed = np.concatenate([inside.strengths, -inside.strengths]) > 0.0
+        used = signed & (np.abs(np.tile(inside.strengths, 2)) > USED)
+        basis.col_status = [status.kBasic, *[status.kLower] * (2 * count)]
+        basis.col_status += [status.kBasic if yes else status.kLower for yes in used.tolist()]
+        basis.row_status = [
+            status.kLower if below else status.kUpper if above else status.kBasic
+            for below, above in zip(inside.below.tolist(), inside.above.tolist(), strict=True)
+        ] + [status.kLower]
+        basis.valid = True
+        self.highs.setBasis(basis)
+        self.highs.setOptionValue("simplex_strategy", PRIMAL)
 
     def run(self) -> None:
         """To the optimum of these columns: theta, y, slack (the sum used) and cost (Σ w|θ|, without slack)."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...checks import require
 from ..table import check_number
 from . import start
-from .answer import TRUSTED, Sampled
+from .answer import Sampled
 from .columns import none
 from .measured import check
 from .program import GAP, Model, solve
@@ -68,9 +68,10 @@ def sparsest_sampled(
         r2 = measured[held_out].r_squared(np.zeros(int(held_out.sum())))
     else:
         begun = start.lasso(scaled, held_out, tie_break, highest)
-        part = solve(scaled[~held_out], begun.columns, tie_break, highest, limit)
+        expected = len(begun.columns) / len(measured.g)
+        part = solve(scaled[~held_out], begun.columns, tie_break, highest, limit, expected)
         r2 = scaled[held_out].r_squared(part.columns.on(scaled.masks[held_out]) @ part.strengths)
-        model = solve(scaled, begun.columns + part.columns, tie_break, highest, limit)
+        model = solve(scaled, begun.columns + part.columns, tie_break, highest, limit, expected)
         seen = begun.nodes + part.nodes
 
     order = np.argsort(-np.abs(model.strengths), kind="stable")
@@ -99,7 +100,8 @@ def sparsest_sampled(
         verdict=verdict,
         worst_error=0.0,
         held_out_r2=r2,
-        orders_trusted=verdict == "certified" and highest == n and r2 >= TRUSTED,
+        masks=len(measured.g),
+        highest=highest,
         rounds=model.rounds,
         subsets_seen=seen + model.nodes,
     )
