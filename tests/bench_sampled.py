@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from lib import datasets, games, sparsest
 from lib.experiments import ROOT
 from lib.sparsest import sparsest_sampled
+from lib.sparsest.sampled import TRUSTED
 from lib.tables import read
 
 Interactions = dict[tuple[str, tuple[int, ...]], float]  # kind and players → strength
@@ -190,6 +191,12 @@ def members(table: Tensor) -> list[tuple[tuple[int, ...], float]]:
             for s, i in enumerate(table.tolist()) if s and abs(i) > least]  # fmt: skip
 
 
+def interactions_of(exact: sparsest.Sparsest) -> Interactions:
+    """Of one table."""
+    ands, ors = members(exact.i_and), members(exact.i_or)
+    return {("AND", who): i for who, i in ands} | {("OR", who): i for who, i in ors}
+
+
 def strongest(found: Interactions, count: int = 10) -> set:
     return set(sorted(found, key=lambda key: -abs(found[key]))[:count])
 
@@ -211,10 +218,7 @@ def on_exact_tables(n: int = 12, share: tuple[float, ...] = (0.02, 0.05, 0.1, 0.
     for kind, values in known_tables(n).items():
         zeta, bias = 0.02 * float((values[-1] - values[0]).abs()), float(values[0])
         states = (torch.arange(2**n)[:, None] >> torch.arange(n) & 1).bool()
-        exact = sparsest.sparsest(values, zeta, tolerance)
-        truth = {("AND", s): float(i) for s, i in members(exact.i_and)} | {
-            ("OR", s): float(i) for s, i in members(exact.i_or)
-        }
+        truth = interactions_of(sparsest.sparsest(values, zeta, tolerance))
         for part in share:
             chosen, h, ands = proxyspex(states, values, int(part * 2**n))
             rivals = {"ProxySPEX": (h, ands)}
@@ -240,8 +244,35 @@ def on_exact_tables(n: int = 12, share: tuple[float, ...] = (0.02, 0.05, 0.1, 0.
                   f"{found.held_out_r2:.4f}, {processor:.3g} s: {'; '.join(said)}", flush=True)  # fmt: skip
 
 
+def trusted_or_not(n: int = 12, share: tuple[float, ...] = (0.1, 0.25, 0.4)) -> None:
+    """Whether A(m) that may be trusted is right, and what the two conditions keep out: tables of networks that ship.
+
+    A line for each table and share of its states, then the largest distance with both conditions and with R² alone.
+    """
+    states = (torch.arange(2**n)[:, None] >> torch.arange(n) & 1).bool()
+    by_both, by_r2 = [], []
+    for path in sorted((ROOT / "results").glob("*/nested-values.nc")):
+        for k, values in enumerate(torch.from_numpy(read(path)["values"].values)[:1]):
+            zeta, bias = 0.02 * float((values[-1] - values[0]).abs()), float(values[0])
+            truth = interactions_of(sparsest.sparsest(values, zeta, 1e-5))
+            draw = torch.Generator().manual_seed(k)
+            for part in share:
+                some = torch.randperm(2**n - 2, generator=draw)[: int(part * 2**n) - 1] + 1
+                chosen = torch.cat([some, torch.tensor([2**n - 1])])
+                found = sparsest_sampled(states[chosen], values[chosen], zeta, bias=bias, tie_break=1e-4)
+                off = apart(truth, {(kind, who): strength for kind, who, strength in found.interactions()})
+                by_both += [off] * found.orders_trusted
+                by_r2 += [off] * (found.certified and found.held_out_r2 >= TRUSTED)
+                print(f"             {path.parent.name}, {found.masks} of {2**n} states, {found.verdict}: R² "
+                      f"{found.held_out_r2:.4f}, {found.masks / found.matter:.1f} masks an interaction, TV {off:.3f}, "
+                      f"{found.doubt or 'trusted'}", flush=True)  # fmt: skip
+    for what, of in (("R² and masks an interaction", by_both), ("R² alone", by_r2)):
+        print(f"             trusted by {what}: {len(of)}, at most {max(of, default=0.0):.3f} off", flush=True)
+
+
 if __name__ == "__main__":
     planted_games()
     real_games()
     on_exact_tables()
     on_exact_tables(16, (0.02, 0.05), 1e-3)
+    trusted_or_not()
