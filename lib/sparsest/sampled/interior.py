@@ -27,6 +27,7 @@ from .pricing import price
 
 ROUNDS = 60  # of new columns, at most
 A_ROUND = 600  # columns, at most
+FEW = 10  # columns that are all a search at its limit found, and no proof: corners, whose y are sparser, do better
 STEPS = 60  # of the interior point, at most, a round
 FINEST, FINER = 1e-7, 0.1  # to which a round is solved: this part of the gap that the bound leaves, not below
 NEAR_END = 0.995  # of the way to where a variable would be 0
@@ -75,7 +76,7 @@ def generate(
         bound = max(bound, measured.bound(point.y, found.largest))
         left = 1.0 - bound / point.cost
         fresh = new(found.columns, known)
-        if not len(fresh) and (left <= gap or not steps):
+        if not len(fresh) and (left <= gap or not steps) or len(fresh) < FEW and not found.complete:
             break
         if len(fresh):
             columns += fresh
