@@ -16,6 +16,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -42,6 +43,7 @@ ALONE = {  # notebooks of no one experiment, and what they read in the folders o
     "your_network": (),
     "many_players": (),
 }
+KERNELS_FILE = re.compile(r"\S*ipykernel_\d+[/\\]\d+\.py:(\d+):")  # in a warning
 
 
 def weave(source: NotebookNode, executed: NotebookNode) -> NotebookNode:
@@ -200,7 +202,7 @@ def _normal(cells: list[NotebookNode]) -> NotebookNode:
 def _tidy(outputs: list[NotebookNode]) -> list[NotebookNode]:
     """Printed lines arrive in chunks that depend on timing; one chunk a stream is left of each run of them.
 
-    Images are made smaller.
+    Images are made smaller. A warning names the line of its cell, not the kernel's file, which no two runs share.
     """
     joined = []
     for output in outputs:
@@ -212,6 +214,9 @@ def _tidy(outputs: list[NotebookNode]) -> list[NotebookNode]:
             picture = smaller(base64.b64decode(output.data["image/png"]))
             output.data["image/png"] = base64.b64encode(picture).decode()
         joined.append(output)
+    for output in joined:
+        if output.output_type == "stream":
+            output.text = KERNELS_FILE.sub(r"line \1 of the cell:", output.text)
     return joined
 
 

@@ -97,6 +97,13 @@ def runs(tmp_path_factory, run, sources):
     return [first / "digits-vgg", second / "digits-vgg"]
 
 
+def test_a_warning_names_the_line_of_its_cell_and_no_file_of_the_kernel():
+    said = "/tmp/ipykernel_5094/3140770433.py:6: UserWarning: alpha at an end of its range\n  fit(x)\n"
+    chunks = [nbformat.v4.new_output("stream", name="stderr", text=part) for part in (said[:20], said[20:])]
+    (told,) = notebook._tidy(chunks)
+    assert told.text == "line 6 of the cell: UserWarning: alpha at an end of its range\n  fit(x)\n"
+
+
 def _parent(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
