@@ -51,7 +51,7 @@ def test_kills_are_of_every_kind_and_drawn_by_the_seed():
 
 def test_after_two_kills_the_same_command_makes_the_bytes_of_an_undisturbed_run(tmp_path):
     """SIGKILL of the group under `make figures` and SIGTERM of DVC alone; fifty such, of more stages: `make faults`."""
-    small = faults.Small(tmp_path / "small", ("prepare", "train"), {"epochs": 2})
+    small = faults.Small(tmp_path / "small", ("prepare", "train"))
     made, took = faults.undisturbed(small)
     assert any(name.endswith(".pt") or "curves" in name for name in made)
     drawn = faults.moments(8, 0, took)
