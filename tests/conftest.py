@@ -8,7 +8,7 @@ typechecker = beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True)
 install_import_hook("lib", f"{__name__}.typechecker")
 
 
-LONGEST = ("notebooks", "measure", "kernel", "training", "house", "choices", "disentangle", "sparsest", "book")
+LONGEST = ("notebooks", "faults", "measure", "kernel", "training", "house", "choices", "disentangle", "sparsest")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest deselects
