@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -186,10 +187,10 @@ def disturb(small: Small, moment: Moment, undisturbed: dict[str, bytes]) -> Mome
     return moment
 
 
-def undisturbed(small: Small) -> tuple[dict[str, bytes], dict[str, float]]:
-    """What a run makes that nothing disturbs, and the seconds it takes by each command. Raises if the two differ."""
+def undisturbed(small: Small, commands: Iterable[str] = COMMANDS) -> tuple[dict[str, bytes], dict[str, float]]:
+    """What a run makes that nothing disturbs, and the seconds it takes by each command. Raises if they differ."""
     made, took = {}, {}
-    for command in COMMANDS:
+    for command in commands:
         small.lay()
         begun = time.monotonic()
         status = small.start(command).wait(900)
@@ -197,9 +198,10 @@ def undisturbed(small: Small) -> tuple[dict[str, bytes], dict[str, float]]:
         if status:
             raise RuntimeError(f"{command} ended with {status}:\n{small.said()[-2000:]}")
         made[command] = small.contents()
-    first, second = made.values()
-    if different := [name for name in {**first, **second} if first.get(name) != second.get(name)]:
-        raise RuntimeError(f"the commands make other bytes of {', '.join(different)}")
+    first, *others = made.values()
+    for other in others:
+        if different := [name for name in {**first, **other} if first.get(name) != other.get(name)]:
+            raise RuntimeError(f"the commands make other bytes of {', '.join(different)}")
     return first, took
 
 

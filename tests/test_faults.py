@@ -1,5 +1,6 @@
 """The script of the kills and the unusual places still begins as it should: what takes hours is not run here."""
 
+import random
 import shutil
 import signal
 import subprocess
@@ -50,13 +51,13 @@ def test_kills_are_of_every_kind_and_drawn_by_the_seed():
 
 
 def test_after_two_kills_the_same_command_makes_the_bytes_of_an_undisturbed_run(tmp_path):
-    """SIGKILL of the group under `make figures` and SIGTERM of DVC alone; fifty such, of more stages: `make faults`."""
+    """SIGKILL of the group and SIGTERM of DVC alone, under `make figures`; `make faults` has fifty, and more stages."""
     small = faults.Small(tmp_path / "small", ("prepare", "train"))
-    made, took = faults.undisturbed(small)
-    assert any(name.endswith(".pt") or "curves" in name for name in made)
-    drawn = faults.moments(8, 0, took)
-    for moment in (drawn[0], drawn[7]):
-        moment.after = max(moment.after, 1.0)  # before that nothing is at work yet
+    made, took = faults.undisturbed(small, ["make figures"])
+    assert any(name.endswith("curves.csv") for name in made)
+    draw = random.Random(0)
+    for number, alone in ((signal.SIGKILL, False), (signal.SIGTERM, True)):
+        moment = faults.Moment("make figures", number, alone, draw.uniform(1.0, took["make figures"]))
         assert faults.disturb(small, moment, made).faults == "", small.said()[-2000:]
 
 

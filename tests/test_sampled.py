@@ -14,6 +14,7 @@ from scipy.optimize import linprog
 from lib import subsets
 from lib.experiments import ROOT
 from lib.sparsest import Sampled, sparsest, sparsest_sampled
+from lib.sparsest.sampled import interior
 from lib.sparsest.sampled import program as linear_program
 from lib.sparsest.sampled.columns import Columns
 from lib.sparsest.sampled.glance import glance
@@ -268,12 +269,15 @@ def test_at_its_limit_the_answer_says_so_and_its_bound_still_holds() -> None:
     assert found.worst_error <= 0.3 + 1e-11 or found.objective == math.inf
 
 
-def test_after_too_many_rounds_the_answer_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("way", "rounds"), [("corner to corner", 1), ("inside", 2)])  # one inside, and then a corner
+def test_after_too_many_rounds_the_answer_says_so(way: str, rounds: int, monkeypatch: pytest.MonkeyPatch) -> None:
     masks, values, *_ = planted(18, 200, 10, 1, noise=0.05)
     exact = sparsest_sampled(masks, values, 0.3)
+    monkeypatch.setattr(linear_program, "MANY", WAYS[way])
     monkeypatch.setattr(linear_program, "ROUNDS", 1)
+    monkeypatch.setattr(interior, "ROUNDS", 1)
     found = quiet(masks, values, 0.3)
-    assert found.verdict.startswith("not certified: after 1 rounds") and found.rounds == 1
+    assert found.verdict.startswith(f"not certified: after {rounds} rounds") and found.rounds == rounds
     assert found.lower_bound <= exact.objective <= found.objective * (1 + 1e-9)
 
 

@@ -9,9 +9,7 @@ from torch import Tensor
 from ...checks import require
 
 # From where the strengths by order may be believed: R² on held-out masks, and masks for each of the interactions that
-# hold `MATTER` of the strength. On 45 cases of networks with all states known, half the L1 distance to the true shape
-# was then at most 0.04, and by R² alone up to 0.16 (`trusted_or_not` of tests/bench_sampled.py). Nor do masks
-# alone: with 3.3 for each and an R² of 0.9955 it was 0.21.
+# hold `MATTER` of the strength. Neither does alone (`trusted_or_not` of tests/bench_sampled.py; book/source/speed.md).
 TRUSTED, EACH = 0.998, 3.0
 MATTER = 0.99
 

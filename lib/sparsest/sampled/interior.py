@@ -36,7 +36,7 @@ INSIDE = 0.9  # of the largest feasible multiple of y, from where a round begins
 FRESH = 1e-3  # of the mean w(p + q): the p·s of a column that joins
 NEAR = 1e-3  # of w: a column whose price is so near its cost may be in use at a corner
 ROUNDING = 1e-9  # what a program of a table of size 1 to 2 may cost, and nothing be in use
-USED = 1e-5  # strengths from which on a column, or a limit, is taken to be in the corner
+USED = 1e-5  # strengths from which on a column is taken to be in the corner
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Inside:
     below: Bool[Array, " masks"]  # h is at its lower limit, g - ζ
     above: Bool[Array, " masks"]  # and at its upper one
     lower_bound: float
+    rounds: int  # of new columns
     nodes: int  # subsets looked at
 
 
@@ -68,15 +69,17 @@ def generate(
     """
     point = _Point(measured, slack)
     point.add(columns, 1.0 + tie_break * columns.order)
-    bound, nodes, left = 0.0, 0, 1.0
-    for _ in range(ROUNDS):
+    bound, nodes, rounds, left = 0.0, 0, 0, 1.0
+    while rounds < ROUNDS:
+        rounds += 1
         steps = point.run(max(FINEST, FINER * left))
         found = price(measured.masks, point.y, tie_break, highest, 1.0, A_ROUND, limit)
         nodes += found.nodes
         bound = max(bound, measured.bound(point.y, found.largest))
         left = 1.0 - bound / point.cost
         fresh = new(found.columns, known)
-        if not len(fresh) and (left <= gap or not steps) or len(fresh) < FEW and not found.complete:
+        done = not len(fresh) and (left <= gap or not steps)
+        if done or (len(fresh) < FEW and not found.complete):
             break
         if len(fresh):
             columns += fresh
@@ -85,7 +88,7 @@ def generate(
     near = (np.abs(point.a.T @ point.y) >= (1.0 - NEAR) * point.w) | (np.abs(strengths) > USED)
     below = point.alpha > point.zeta - point.d
     above = point.beta > point.zeta + point.d
-    return Inside(columns[near], strengths[near], below, above & ~below, bound, nodes)
+    return Inside(columns[near], strengths[near], below, above & ~below, bound, rounds, nodes)
 
 
 class _Point:

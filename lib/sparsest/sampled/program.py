@@ -64,10 +64,11 @@ def solve(
     program = _Restricted(measured, tie_break)
     known: set[bytes] = set()
     columns = new(first(n, highest) + start, known)
-    bound, nodes, complete, rounds = 0.0, 0, False, 0
+    bound, nodes, complete, before, rounds = 0.0, 0, False, 0, 0
     if expected > MANY:
         inside = generate(measured, columns, known, tie_break, highest, limit, GAP / 2, SLACK)
-        bound, nodes, known = inside.lower_bound, inside.nodes, set(inside.columns.labels())
+        bound, nodes, before = inside.lower_bound, inside.nodes, inside.rounds
+        known = set(inside.columns.labels())
         program.add(inside.columns)
         program.begin(inside)
     else:
@@ -91,7 +92,7 @@ def solve(
     used = program.theta != 0.0
     columns, strengths = program.columns[used], program.theta[used]
     strengths = polished(measured, columns, strengths)
-    return Model(columns, strengths, bound, program.slack, complete, rounds, nodes)
+    return Model(columns, strengths, bound, program.slack, complete, before + rounds, nodes)
 
 
 def polished(measured: Measured, columns: Columns, strengths: Float64[Array, " columns"]) -> Float64[Array, " columns"]:
