@@ -271,6 +271,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--places", action="store_true", help="unusual places instead of kills")
     asked = parser.parse_args()
+    if not 1 <= asked.first <= asked.moments:
+        parser.error(f"--first {asked.first}: allowed are 1 to {asked.moments}, the moments")
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         if asked.places:
             return places(Path(folder))
