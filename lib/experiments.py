@@ -7,6 +7,8 @@ notebooks print this table, and dvc.yaml says which stage depends on which field
 import os
 import re
 from collections.abc import Hashable
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -327,6 +329,12 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> object:
+    """What a YAML file says; the same file is asked for hundreds of times by the book. Copy it before a change."""
+    return yaml.load(text, _Loader)
+
+
 def _read(params: Path) -> dict:
     """params.yaml with all but the fields of the blocks checked, and each block with what it shares written out.
 
@@ -335,7 +343,7 @@ def _read(params: Path) -> dict:
     """
     source = params.name
     try:
-        content = yaml.load(params.read_text(encoding="utf-8"), _Loader)
+        content = deepcopy(_parsed(params.read_text(encoding="utf-8")))
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         where = f" line {mark.line + 1}:" if mark else ""

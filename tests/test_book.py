@@ -436,8 +436,7 @@ def test_other_extractions_are_packed_in_units_of_the_default_z(small_results):
 
 def test_tables_survive_their_way_into_the_page(small_book, small_results):
     text = (small_book / "_static" / "tables" / f"{IMAGES}.js").read_text(encoding="utf-8")
-    fields = json.loads(text.partition(" = ")[2].rstrip(";\n"))
-    shown = fields["players"]
+    shown = play.unpage(text)["players"]
     packed = np.frombuffer(base64.b64decode(shown["values"]), "<f4").reshape(4, SAMPLES, 2**N)
     values = tables.read(small_results / IMAGES / "values.nc")["values"].values
     np.testing.assert_allclose(packed, values, rtol=1e-6)
@@ -445,10 +444,24 @@ def test_tables_survive_their_way_into_the_page(small_book, small_results):
     assert shown["samples"][0]["patches"] == tables.read(small_results / IMAGES / "values.nc").patch.values[0].tolist()
 
 
+def test_a_page_leaves_out_only_interactions_below_the_precision_of_its_numbers():
+    values = make_values(samples=2, n=5)[0]
+    pair = tuple(torch.where(torch.rand(2, 32, dtype=torch.float64) < 0.5, 1e-12, x) for x in (values, -values))
+    samples = [play.Sample(str(k), words=[*"abcde"]) for k in range(2)]
+    of_page, whole = (
+        play.players_fields({"A": values}, {"A": pair}, samples, precision=kind) for kind in (np.float32, np.float64)
+    )
+    page = np.frombuffer(of_page["tables"], "<f4").reshape(2, 2, 32).astype(float)
+    exact = np.frombuffer(whole["tables"], "<f8").reshape(2, 2, 32)
+    np.testing.assert_array_equal(exact, torch.stack(pair).numpy())
+    least = np.finfo(np.float32).eps * values.abs().amax(-1).numpy()[:, None]
+    assert (page == 0).sum() > 30 and (np.abs(page - exact) <= least).all()
+
+
 def test_samples_say_their_class_and_what_the_network_took_them_for(small_book):
     for experiment, names in ((IMAGES, ["0", "1"]), (WORDS, ["negative", "positive"])):
         text = (small_book / "_static" / "tables" / f"{experiment}.js").read_text(encoding="utf-8")
-        shown = json.loads(text.partition(" = ")[2].rstrip(";\n"))["players"]["samples"]
+        shown = play.unpage(text)["players"]["samples"]
         assert [sample["truth"] for sample in shown[:2]] == names
         assert shown[1]["guesses"] == [names[(1 + k) % 2] for k in range(4)]
 
@@ -477,7 +490,7 @@ def test_an_experiment_without_checkpoints_has_no_training_to_drag_along(small_b
     assert "Along the training" in parsed[small_book / "experiments" / f"{IMAGES}.html"].text
     assert "Along the training" not in parsed[small_book / "experiments" / f"{WORDS}.html"].text
     text = (small_book / "_static" / "tables" / f"{WORDS}.js").read_text(encoding="utf-8")
-    assert json.loads(text.partition(" = ")[2].rstrip(";\n"))["training"] is None
+    assert play.unpage(text)["training"] is None
 
 
 def test_fields_that_do_not_fit_are_refused_by_name():

@@ -1,8 +1,8 @@
 """Where a figure came from: its stage, the parameters and the commit behind it, and the command that redraws it."""
 
 import json
+import os
 import re
-import subprocess
 from collections.abc import Iterator
 from functools import cache
 from html import escape
@@ -13,17 +13,29 @@ import yaml
 
 from lib import experiments, prepare
 from lib.experiments import ROOT
+from lib.files import git
 from lib.prepare import STAGES
 from lib.report import plain
 
 
 def commit_of(path: Path) -> str:
     """The abbreviated hash of the last commit that changed a file; "not committed" where there is none."""
-    command = ["git", "log", "-1", "--format=%h", "--", str(path.absolute())]
-    try:
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip() or "not committed"
-    except OSError:  # no git
-        return "not committed"
+    return _commits(ROOT).get(os.path.relpath(path.absolute(), ROOT), "not committed")
+
+
+@cache
+def _commits(root: Path) -> dict[str, str]:
+    """The last commit of each file of the history, by its path from the folder; empty where there is no git.
+
+    git is asked once: a call for each of hundreds of figures would take longer than all the rest of a page.
+    """
+    log = git(root, "-c", "core.quotePath=false", "log", "--format=%x00%h", "--name-only", "--no-renames", "--relative")
+    found: dict[str, str] = {}
+    for entry in (log or b"").decode().split("\0")[1:]:
+        commit, *files = entry.split("\n")
+        for name in filter(None, files):
+            found.setdefault(name, commit)
+    return found
 
 
 @cache

@@ -9,4 +9,5 @@ from .fields import picture as picture
 from .fields import players_fields as players_fields
 from .fields import script as script
 from .fields import style as style
+from .fields import unpage as unpage
 from .training import training_fields as training_fields

@@ -2,10 +2,11 @@
 
 A view is a piece of JavaScript that shows the same in a page of the book and in JupyterLab. Here are the fields
 that it needs, as JSON values and bytes: numbers are little-endian float32 in a page, where size counts, and
-float64 in JupyterLab.
+float64 in JupyterLab. In a page, interactions that float32 could not tell from 0 beside the output are 0.
 """
 
 import base64
+import gzip
 import io
 import json
 from collections.abc import Sequence
@@ -154,7 +155,10 @@ def players_fields(
         "sample": 0,
         "condition": len(names) - 1,
         "present": 2**n - 1,
-        "tables": _pack([torch.stack(pair) for pair in conditions.values()], precision),
+        "tables": _pack(
+            [torch.stack([_seen(x, values[name], precision) for x in pair]) for name, pair in conditions.items()],
+            precision,
+        ),
         "values": _pack(list(values.values()), precision),
     }
 
@@ -213,9 +217,18 @@ def _alpha_range(conditions: dict[str, tuple[Tensor, Tensor]]) -> tuple[float, f
 
 
 def page_script(name: str, fields: dict[str, dict | None]) -> str:
-    """The fields of an experiment as a script that a page loads, from a disk too: bytes are in base64."""
+    """The fields of an experiment as a script that a page loads, from a disk too: JSON, gzipped, in base64.
+
+    Bytes are in base64 within the JSON; `unpage` reads it.
+    """
     text = json.dumps(fields, default=lambda data: base64.b64encode(data).decode(), separators=(",", ":"))
-    return f"companion.tables[{json.dumps(name)}] = {text};\n"
+    packed = base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+    return f'companion.packed[{json.dumps(name)}] = "{packed}";\n'
+
+
+def unpage(script: str) -> dict[str, dict | None]:
+    """The fields of `page_script`, bytes as base64."""
+    return json.loads(gzip.decompress(base64.b64decode(script.split('"')[3])))
 
 
 def picture(image: np.ndarray) -> str:
@@ -237,6 +250,12 @@ def _sample(measured: xr.Dataset, k: int, dataset: str) -> Sample:
     drawn = "image" in measured and k < measured.sizes["image_sample"]
     image = picture(measured["image"].isel(image_sample=k).values) if drawn else None
     return Sample(name, image=image, patches=at["patch"].values.tolist(), **told)
+
+
+def _seen(interactions: Tensor, values: Tensor, precision: type) -> Tensor:
+    """Interactions without those that, beside the largest |v| of their sample, are below the precision."""
+    least = np.finfo(precision).eps * values.abs().amax(-1, keepdim=True)
+    return interactions.where(interactions.abs() >= least, 0.0)
 
 
 def _pack(arrays: list[Tensor], precision: type) -> bytes:

@@ -1,6 +1,6 @@
 // In a static page: finds the places to play in, fetches their tables, and stands in for the notebook's widget model.
 
-const companion = (window.companion = { tables: {} }); // filled by the table files, which are scripts: those load from a disk, too
+const companion = (window.companion = { packed: {} }); // filled by the table files, which are scripts: those load from a disk, too
 const RENDER = { disentangle: renderDisentangle, training: renderTraining, players: renderPlayers };
 
 // What a view needs of a widget model, and no more.
@@ -22,17 +22,15 @@ class Model {
   }
 }
 
-function binary(text) {
-  const characters = atob(text), bytes = new Uint8Array(characters.length);
-  for (let k = 0; k < bytes.length; k++) bytes[k] = characters.charCodeAt(k);
-  return new DataView(bytes.buffer);
-}
+const bytes = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+const binary = (text) => new DataView(bytes(text).buffer);
 
-function load(experiment, folder) {
-  return new Promise((done, failed) => {
-    if (companion.tables[experiment]) return done(companion.tables[experiment]);
-    document.head.append(make("script", { src: `${folder}/${experiment}.js`, onload: () => done(companion.tables[experiment]), onerror: failed }));
-  });
+async function load(experiment, folder) {
+  if (!companion.packed[experiment]) {
+    await new Promise((done, failed) => document.head.append(make("script", { src: `${folder}/${experiment}.js`, onload: done, onerror: failed })));
+  }
+  const unzipped = new Blob([bytes(companion.packed[experiment])]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(unzipped).json();
 }
 
 const PLACES = [...document.querySelectorAll(".play-here")], MENU = document.querySelector(".play-menu");
