@@ -17,11 +17,26 @@ import pytest
 import torch
 from docutils import nodes
 from docutils.core import publish_doctree
+from PIL import Image
 from py_mini_racer import MiniRacer
 from small_book import FEW, IMAGES, SAMPLES, WORDS, N, make_values
 from sphinx.errors import ExtensionError
 
-from book.builder import cite, downloads, front, glossary, links, matrix, pages, provenance, site, typeset
+from book.builder import (
+    cite,
+    downloads,
+    front,
+    glossary,
+    links,
+    matrix,
+    narrow,
+    pages,
+    panels,
+    provenance,
+    site,
+    typeset,
+    webp,
+)
 from lib import claims, disentangle, experiments, play, strengths, subsets, tables, theory
 from lib.experiments import ROOT
 
@@ -268,12 +283,10 @@ def test_a_page_offers_its_notebook_and_its_tables(small_book, small_results, tm
     assert '<a href="../_static/downloads/notebooks/5_disentangle.ipynb" download>' in chapter
     taken = small_book / "_static" / "downloads" / "notebooks" / "5_disentangle.ipynb"
     assert taken.read_bytes() == (small_results / IMAGES / "notebooks" / "5_disentangle.ipynb").read_bytes()
-    for name in ("curves.csv", "figure-1.svg", "other.nc"):
+    for name in ("curves.csv", "other.nc"):
         (tmp_path / name).write_text("a")
     offered = downloads.offer(downloads.of_experiment(tmp_path), tmp_path / "static", "one")
-    assert re.findall(r'href="([^"]+)"', offered) == [
-        "../_static/downloads/one/curves.csv", "../_static/downloads/one/figure-1.svg"
-    ]  # fmt: skip
+    assert re.findall(r'href="([^"]+)"', offered) == ["../_static/downloads/one/curves.csv"]
     assert (tmp_path / "static" / "downloads" / "one" / "curves.csv").read_text() == "a"
 
 
@@ -290,6 +303,53 @@ def test_a_figure_names_the_files_that_have_its_numbers(small_book, tmp_path):
     made = {stem for stem in downloads.NUMBERS if provenance.maker_of(f"{stem}.png")}
     made |= {stem for stem in downloads.NUMBERS if (ROOT / "results" / IMAGES / "figures" / f"{stem}.png").exists()}
     assert made == set(downloads.NUMBERS)  # each is a figure of an experiment
+
+
+def test_figures_over_all_experiments_name_one_table_of_all(tmp_path):
+    names = ["cifar10-vgg11", "digits-vgg"]
+    downloads.write_all_fits(ROOT / "results", [*names, "digits-vgg-noise-0-seed-0"], tmp_path)
+    rows = list(csv.DictReader((tmp_path / "downloads" / downloads.ALL / "fits.csv").open()))
+    own = list(csv.DictReader(io.StringIO(downloads.fits_table(ROOT / "results" / "digits-vgg" / "fits.nc"))))
+    assert list(dict.fromkeys(row.pop("experiment") for row in rows)) == names
+    ours = rows[-len(own) :]
+    for name in own[0]:
+        if name in ("condition", "sign"):
+            assert [row[name] for row in ours] == [row[name] for row in own]
+        else:
+            assert [float(row[name] or "nan") for row in ours] == pytest.approx(
+                [float(row[name] or "nan") for row in own], rel=1e-5, nan_ok=True
+            )
+    link = downloads.numbers("figure-9", ROOT / "results", "")
+    assert f"downloads/{downloads.ALL}/fits.csv" in link and not downloads.numbers("figure-9", tmp_path, "")
+
+
+@pytest.mark.parametrize("figure, count", [("figure-5", 4), ("figure-3", 12), ("figure-4a", 7), ("figure-2", 6)])
+def test_a_phone_gets_the_panels_of_a_wide_figure(figure, count):
+    folder = ROOT / "results" / IMAGES
+    html, fits = narrow.of_figure(figure, folder), tables.read(folder / "fits.nc")
+    assert html.count("<svg") == count == html.count("highest: ")
+    if figure == "figure-5":
+        for name in "ABCD":
+            low, high = fits.spindle_strength_interval.sel(condition=name).values
+            told = f"{name}: spindle {float(fits.spindle_strength.sel(condition=name)):.2f} [{low:.2f}, {high:.2f}]"
+            assert told in html
+        bars = [float(height) for height in re.findall(r'<rect [^>]*height="([\d.]+)"', html)][
+            :20
+        ]  # of A: 10 up, 10 down
+        strength = fits.strength.sel(condition="A").values.ravel()
+        assert bars == pytest.approx(strength * bars[0] / strength[0], abs=0.01 + 1e-3 * max(bars))
+    assert narrow.of_figure("figure-6", folder) == narrow.of_figure(figure, folder.parent) == ""
+
+
+def test_pictures_of_the_site_keep_every_pixel(tmp_path):
+    (tmp_path / "_images").mkdir()
+    shown = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    Image.fromarray(shown).save(tmp_path / "_images" / "a.png")
+    (tmp_path / "b.html").write_text('<a href="downloads/c.png"><img src="../_images/a.png"></a>')
+    webp.convert(tmp_path)
+    assert (tmp_path / "b.html").read_text() == '<a href="downloads/c.png"><img src="../_images/a.webp"></a>'
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "_images" / "a.webp").convert("RGB")), shown)
+    assert [path.name for path in (tmp_path / "_images").iterdir()] == ["a.webp"]
 
 
 def test_the_table_of_fits_has_their_numbers(tmp_path):
@@ -522,13 +582,13 @@ def test_the_front_pages_bars_are_the_shares_of_all_strength():
     fits = tables.read(ROOT / "results" / "digits-vgg" / "fits.nc")
     shares = front._shares(fits, "D")
     assert shares["strength"].sum() == pytest.approx(1)
-    middle, unit = scale = front._scale([shares])
-    y, height = front._y(shares["strength"][0, 2], scale, up=True)
+    middle, unit = scale = panels.scale_of([shares])
+    y, height = panels._y(shares["strength"][0, 2], scale, up=True)
     assert height == pytest.approx(float(shares["strength"][0, 2]) * unit, abs=0.01)
     assert y + height == pytest.approx(middle, abs=0.02)
-    ends = [front._y(abs(part[sign]).max(), scale, up=not sign) for part in shares.values() for sign in (0, 1)]
-    assert min(y for y, _ in ends) == pytest.approx(front.TITLE, abs=0.02)
-    assert max(y + height for y, height in ends) == pytest.approx(front.HEIGHT, abs=0.02)
+    ends = [panels._y(abs(part[sign]).max(), scale, up=not sign) for part in shares.values() for sign in (0, 1)]
+    assert min(y for y, _ in ends) == pytest.approx(panels.TITLE, abs=0.02)
+    assert max(y + height for y, height in ends) == pytest.approx(panels.HEIGHT, abs=0.02)
 
 
 def test_findings_count_the_experiments_on_which_a_claim_holds(tmp_path):

@@ -1,20 +1,26 @@
-"""What a page offers to take away: the notebook as run, an experiment's tables (CSV, JSON), its drawings (SVG)."""
+"""What a page offers to take away: the notebook as run, an experiment's tables (CSV, JSON)."""
 
+import io
 import shutil
 from html import escape
 from pathlib import Path
 
+import pandas as pd
 import xarray as xr
 
 from lib import tables
 
 FOLDER = "downloads"  # in the site's static files
-KINDS = {".ipynb": "this notebook, as run", ".csv": "{} as a table", ".json": "{} as JSON", ".svg": "{} as a drawing"}
+KINDS = {".ipynb": "this notebook, as run", ".csv": "{} as a table", ".json": "{} as JSON"}
 FITS = "fits.csv"  # made of fits.nc, for the site alone
-NUMBERS = {  # what is drawn, by figure, where a file has it; a figure over all experiments has none
+ALL = "all-experiments"  # the part of the site's downloads with FITS of all experiments in one
+OVER_ALL = ("figure-8", "figure-9")  # what is drawn of it
+NUMBERS = {  # what is drawn, by figure, where a file has it
+    "figure-1": ("logical-model.json",),
     "figure-2": ("curves.csv", FITS),
     **dict.fromkeys(("figure-3", "figure-4a", "figure-4b", "figure-4c", "figure-5"), (FITS,)),
     "figure-6": ("generalisation.json",),
+    "figure-7": ("uncertainty.json",),
     "figure-sparsity": ("sparsity.json",),
     "figure-choices": ("choices.json",),
     "figure-every-choice": ("every-choice.json",),
@@ -23,11 +29,10 @@ NUMBERS = {  # what is drawn, by figure, where a file has it; a figure over all 
 
 
 def of_experiment(folder: Path) -> list[Path]:
-    """The files of an experiment's results that its page offers: tables first; drawings are not of every clone."""
+    """The files of an experiment's results that its page offers: tables first."""
     named = {name for files in NUMBERS.values() for name in files if name.endswith(".json")} | {"claims.json"}
     documents = [path for path in sorted(folder.glob("*.json")) if path.name in named]
-    drawings = [*sorted(folder.glob("figure-*.svg")), *sorted(folder.glob("figures/*.svg"))]
-    return [*sorted(folder.glob("*.csv")), *documents, *drawings]
+    return [*sorted(folder.glob("*.csv")), *documents]
 
 
 def fits_table(path: Path) -> str:
@@ -57,6 +62,18 @@ def write_fits(folder: Path, static: Path, part: str) -> list[Path]:
     return [path]
 
 
+def write_all_fits(results: Path, names: list[str], static: Path) -> None:
+    """The tables of the fits of these experiments as one, with the experiment in its first column."""
+    parts = [
+        pd.read_csv(io.StringIO(fits_table(results / name / "fits.nc"))).assign(experiment=name)
+        for name in names
+        if (results / name / "fits.nc").exists()
+    ]
+    if parts:
+        whole = pd.concat(parts).set_index("experiment")
+        whole.to_csv(_made(static / FOLDER / ALL / FITS), float_format="%.6g", lineterminator="\n")
+
+
 def offer(files: list[Path], static: Path, part: str) -> str:
     """Copies the files to a part of the static files; a line of links for a page one folder down, "" without files."""
     for path in files:
@@ -67,7 +84,12 @@ def offer(files: list[Path], static: Path, part: str) -> str:
 
 
 def numbers(figure: str | None, folder: Path, part: str) -> str:
-    """Below a figure: links to the files with its numbers, which `offer` brings; "" where none of them is there."""
+    """Below a figure: links to the files with its numbers, which `offer` brings; "" where none of them is there.
+
+    Those of a figure over all experiments are of `write_all_fits`, and `folder` has all results.
+    """
+    if figure in OVER_ALL and any(folder.glob("*/fits.nc")):
+        return _line("Numbers", {FITS: f"{FITS} of all experiments"}, ALL)
     made_of = {FITS: "fits.nc"}
     there = [name for name in NUMBERS.get(figure, ()) if (folder / made_of.get(name, name)).exists()]
     return _line("Numbers", {name: name for name in there}, part)

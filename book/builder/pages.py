@@ -14,7 +14,7 @@ from lib import claims as lib_claims
 from lib import experiments, launch
 from lib.report import markdown
 
-from . import downloads, matrix, provenance
+from . import downloads, matrix, narrow, provenance
 
 ABOUT = Path(__file__).parents[1] / "source" / "about"  # what there is to say of an experiment
 DRAWN = re.compile(r'(?:/|,) "(figure-[\w-]+)"')  # in a cell's code: the figure that it saves, or names to who does
@@ -71,8 +71,10 @@ def chapter(notebook: NotebookNode, stem: str, name: str | None, path: Path, cap
             numbered = file and re.match(r"figure-\d", file[1])  # others have one name in two chapters
             known = {"name": file[1]} if numbered else {}  # its id, for mentions of the figure
             cell.metadata["mystnb"] = {"image": {"alt": alt}, "figure": {"caption": caption, **known}}
-            numbers = downloads.numbers(file[1] if file else None, path.parents[1], name) if name else ""
-            below = [numbers, provenance.note(name, provenance.stage_of(stem), path)]
+            results = path.parents[1] if name else path.parent
+            numbers = downloads.numbers(file[1] if file else None, results, name or "")
+            drawn = narrow.of_figure(file[1] if file else None, results)
+            below = [drawn, numbers, provenance.note(name, provenance.stage_of(stem), path)]
             cells.append(nbformat.v4.new_markdown_cell("\n\n".join(filter(None, below))))
     return nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
 
@@ -168,6 +170,7 @@ def experiment(name: str, folder: Path, captions: Captions, views: Collection[st
         files.append(path)
         caption, alt = captions.of(path.stem)
         parts.append(f":::{{figure}} {name}/{path.name}\n:alt: {alt}\n\n{caption}\n:::\n")
+        parts.append(narrow.of_figure(path.stem, folder) + "\n")
         parts.append(downloads.numbers(path.stem, folder, name) + "\n")
         parts.append(provenance.note(name, stage, path) + "\n")
     if (folder / "claims.json").exists():

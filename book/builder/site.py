@@ -7,10 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import nbformat
 import numpy as np
+import torch
 import yaml
 
 from lib import experiments, play
@@ -18,7 +21,7 @@ from lib.experiments import ROOT
 from lib.notebook import ALONE
 from lib.prepare import STAGES
 
-from . import accessible, cite, downloads, excerpts, front, matrix, pages
+from . import accessible, cite, downloads, excerpts, front, matrix, pages, webp
 
 BOOK = ROOT / "book" / "source"
 ORDER = {  # of the chapters: the paper's, with their numbers; what is not named here follows
@@ -77,6 +80,7 @@ def assemble(results: Path, source: Path) -> list[str]:
         for path in files:
             shutil.copy(path, _made(source / "experiments" / name / path.name))
         _made(source / "experiments" / f"{name}.md").write_text(page, encoding="utf-8")
+    downloads.write_all_fits(results, names, source / "_static")
     order = [*ORDER, *(stage for stage in STAGES if stage not in ORDER)]
     chapters = [stage for stage in order if (source / "chapters" / f"{stage}.ipynb").exists()]
     tutorial = with_notebooks[0] if with_notebooks else "none"
@@ -136,6 +140,7 @@ def render(source: Path, output: Path) -> None:
         raise RuntimeError(f"Sphinx: {done.stderr.strip()}")
     for leftover in ("objects.inv", ".buildinfo"):
         (output / leftover).unlink(missing_ok=True)
+    webp.convert(output)
     accessible.repair(output)
     excerpts.write(output)
 
@@ -155,13 +160,21 @@ def _write_tables(results: Path, names: list[str], folder: Path) -> tuple[dict[s
     split = [name for name in names if (results / name / "metrics.json").exists()]
     measured = [name for name in split if (results / name / "values.nc").exists()]
     missing = [f"{name}: no values.nc to play with" for name in split if name not in measured]
-    playable = {}
-    for name in measured:
-        setting = experiments.load(name)
-        fields = play.of_experiment(results / name, setting, precision=np.float32)
-        playable[name] = [view for view, packed in fields.items() if packed is not None]
-        _made(folder / f"{name}.js").write_text(play.page_script(name, fields), encoding="utf-8")
-    return playable, missing
+    jobs = [(results / name, folder / f"{name}.js") for name in measured]
+    workers = min(len(jobs), os.cpu_count() or 1)
+    if len(jobs) <= 2 or workers < 2:
+        found = [_write_table(*job) for job in jobs]
+    else:
+        with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+            found = list(pool.map(_write_table, *zip(*jobs, strict=True)))
+    return dict(zip(measured, found, strict=True)), missing
+
+
+def _write_table(results: Path, script: Path) -> list[str]:
+    """The script of an experiment's tables; returns the views that it has."""
+    fields = play.of_experiment(results, experiments.load(results.name), precision=np.float32)
+    _made(script).write_text(play.page_script(results.name, fields), encoding="utf-8")
+    return [view for view, packed in fields.items() if packed is not None]
 
 
 def _made(path: Path) -> Path:
