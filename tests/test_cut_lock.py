@@ -98,6 +98,24 @@ def test_the_copy_is_put_back_with_one_line(root, cut, capsys):
 
 
 @pytest.mark.case("C1")
+def test_whole_rows_of_a_cut_lock_are_newer_than_the_copy_and_stay(root, capsys):
+    """Else DVC, which has read them from the cut one, would neither run their stages again nor write them."""
+    new = HEAD + b"".join([*ROWS[:2], OTHER, *ROWS[3:8]])
+    begun = len(new) - len(ROWS[7])
+    for cut, rows in ((begun, 7), (begun + 40, 7), (len(new) - 1, 7), (begun - 30, 6)):
+        shutil.copy(root / shipped.COPY, root / "old.lock")
+        (root / "dvc.lock").write_bytes(new[:cut])
+        assert shipped.is_cut(new[:cut], root) or cut == begun, cut  # there it is as whole as a lock can be
+        shipped.mend(root, 0.0)
+        assert (root / "dvc.lock").read_bytes() == HEAD + b"".join([*ROWS[:2], OTHER, *ROWS[3:rows]])
+        shutil.copy(root / "old.lock", root / shipped.COPY)
+    assert capsys.readouterr().out.count("\n") == 3
+    (root / "dvc.lock").write_bytes(new[: len(HEAD + ROWS[0] + ROWS[1] + OTHER) + 50])  # before rows that the copy has
+    shipped.mend(root, 0.0)
+    assert (root / "dvc.lock").read_bytes() == HEAD + b"".join([*ROWS[:2], OTHER, *ROWS[3:6]])
+
+
+@pytest.mark.case("C1")
 def test_without_a_copy_it_comes_from_the_last_commit_and_else_a_line_tells_what_to_do(root, capsys):
     (root / shipped.COPY).unlink()
     commit(root)

@@ -1,6 +1,7 @@
 """What a kill leaves of DVC's own files: a dvc.lock that is cut, and a list of locks that no process holds."""
 
 import json
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -13,14 +14,16 @@ from ..files import whole
 from .store import FIRST
 
 COPY = Path("build") / "whole-dvc.lock"  # the last dvc.lock that was whole
+ROW = re.compile(rb"^  \S.*:\n(?:    .*\n)+", re.MULTILINE)  # of a stage, as DVC writes it
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, many times faster
 
 
 def mend(root: Path = ROOT, seconds: float = 2.0) -> None:
     """Puts the last whole dvc.lock back, with one line, where a kill has cut it: DVC writes it in place.
 
-    The copy is one of `keep`, else that of the last commit. What was cut is kept beside the copy. Raises ValueError,
-    one line, where there is neither. A lock that is not there is no cut one: DVC makes it.
+    The copy is one of `keep`, else that of the last commit; rows that are whole in what was left are newer, and stay.
+    What was cut is kept beside the copy. Raises ValueError, one line, where there is neither copy nor commit. A lock
+    that is not there is no cut one: DVC makes it.
     """
     first = root / FIRST.replace(".yaml", ".lock")
     if first.exists() and not _rows(_text(first)):
@@ -38,7 +41,7 @@ def mend(root: Path = ROOT, seconds: float = 2.0) -> None:
     if not known:
         raise ValueError("dvc.lock is cut: allowed is a whole one; there is no copy here, a fresh clone has one")
     cut = root / COPY.with_name("cut-dvc.lock")
-    for path, content in ((cut, text), (root / "dvc.lock", known)):
+    for path, content in ((cut, text), (root / "dvc.lock", _joined(known, text, root))):
         with whole(path) as partial:
             partial.write_bytes(content)
     print(f"dvc.lock was cut by a kill: the {of} is put back; what was there is in {cut.relative_to(root)}", flush=True)
@@ -70,6 +73,17 @@ def is_cut(text: bytes, root: Path = ROOT) -> bool:
         if rows[last] == before.get(last) or not _lacks(last, rows[last], root):
             return False
     return not rows or text != _committed(root)
+
+
+def _joined(known: bytes, cut: bytes, root: Path) -> bytes:
+    """A whole dvc.lock with the rows of one that was cut: all of its rows but the last are whole, and that may be."""
+    blocks, later = ({block.partition(b":\n")[0]: block for block in ROW.findall(text)} for text in (known, cut))
+    if later and (last := list(later)[-1]) and blocks.get(last) != later[last]:
+        read = _rows(b"stages:\n" + later[last])
+        if not read or any(_lacks(name, row, root) for name, row in read.items()):
+            del later[last]
+    head = known[: known.index(next(iter(blocks.values())))] if blocks else known
+    return head + b"".join((blocks | later).values())
 
 
 def _rows(text: bytes) -> dict[str, dict]:
