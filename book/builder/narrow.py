@@ -13,8 +13,8 @@ from . import panels
 TIMEPOINTS = ("A", "B", "C", "D")
 UNITS = {"parameters": "{:g} %", "inputs": "{:g}/256"}  # of σ
 BARS = {
-    "training": "Bars: the strength of interactions by order",
-    "emerged": "Bars: the strength of what newly emerged, by order",
+    "training": "Bars: the strength of interactions",
+    "emerged": "Bars: the strength of what newly emerged",
 }
 
 
@@ -43,8 +43,8 @@ def of_figure(figure: str | None, folder: Path) -> str:
     shown = "".join(_panel(title, state) for title, state in drawn)
     decay = "" if figure == "figure-3" else " blue: the decay;"
     return (
-        f'<div class="narrow"><div class="narrow-panels">{shown}</div><p>{bars}, positive up, negative down, in units '
-        f"of Z;{decay} orange: the spindle. Each panel has its own scale.</p></div>"
+        f'<div class="narrow"><div class="narrow-panels">{shown}</div><p>{bars} by order, 1 to {fits.sizes["order"]}, '
+        f"positive up, negative down, in units of Z;{decay} orange: the spindle. Each panel has its own scale.</p></div>"
     )
 
 
