@@ -41,10 +41,10 @@ def of_figure(figure: str | None, folder: Path) -> str:
         return ""
     bars = BARS["emerged" if figure == "figure-3" else "training"]
     shown = "".join(_panel(title, state) for title, state in drawn)
-    decay = "" if figure == "figure-3" else " blue: the decay;"
+    orders, decay = fits.sizes["order"], "" if figure == "figure-3" else " blue: the decay;"
     return (
-        f'<div class="narrow"><div class="narrow-panels">{shown}</div><p>{bars} by order, 1 to {fits.sizes["order"]}, '
-        f"positive up, negative down, in units of Z;{decay} orange: the spindle. Each panel has its own scale.</p></div>"
+        f'<div class="narrow"><div class="narrow-panels">{shown}</div><p>{bars} by order, 1 to {orders}, in units of '
+        f"Z, positive up, negative down;{decay} orange: the spindle; each panel on its own scale.</p></div>"
     )
 
 
