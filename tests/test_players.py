@@ -59,7 +59,7 @@ def test_value_table_is_the_network_run_with_zeroed_features(network, sample, ba
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_masked_features_are_exact(layout):
-    """The matrix product that masks copies features bit for bit, in either memory layout."""
+    """Masking copies features bit for bit, in either memory layout."""
     seen = []
     features = torch.randn(1, 3, 8, 8).to(memory_format=layout)
 
@@ -80,6 +80,29 @@ def test_masked_features_are_exact(layout):
             if not subset >> i & 1:
                 expected[:, row, column] = 0.1
         assert torch.equal(masked[subset], expected)
+
+
+@pytest.mark.parametrize("states", [1, 3, 7, 8, 16, 100])
+@pytest.mark.parametrize("spoils", [False, True])
+def test_what_stays_between_parts_is_what_it_was_whatever_the_network_does_with_it(states, spoils):
+    """Only regions that change are written anew; a network that writes into its input spoils what would stay."""
+    draw = torch.Generator().manual_seed(0)
+    features, baseline = torch.randn(3, 4, 6, generator=draw), torch.randn(3, 1, 1, generator=draw)
+    regions = torch.arange(24).view(4, 6) % 7 == torch.arange(6)[:, None, None]  # some cells are no player's
+    seen = []
+
+    def head(masked):
+        seen.append(masked.clone())
+        logits = masked.flatten(1)[:, :10].clone()
+        return (logits, masked.mul_(-3.0))[0] if spoils else logits
+
+    own = Cut(nn.Identity(), nn.Identity())
+    own.head.forward = head
+    players.value_table(own, features, 0, regions, baseline, states)
+    for subset, masked in enumerate(torch.cat(seen)):
+        there = torch.tensor([bool(subset >> k & 1) for k in range(6)])
+        hidden = (regions & ~there[:, None, None]).any(0)
+        assert torch.equal(masked, torch.where(hidden, baseline.expand(3, 4, 6), features)), subset
 
 
 def test_words_are_masked_like_patches():

@@ -40,36 +40,46 @@ def logit(logits: Float[Tensor, "*batch classes"], labels: Int64[Tensor, "*batch
 
 
 class _Mask:
-    """Makes the masked features of many states in one small matrix product, several times faster than a masked copy.
+    """Makes the masked features of many states, and writes only what differs from those made last.
 
-    A state is a row of 2n + 1 zeros and ones: which players are present, which are absent, and a one. The
-    columns are the features: those in the region of each player, the baseline there, and what is no player's.
-    One term of each sum is not zero, so that the product is exact.
+    In consecutive states of the same number, most players are present where they were before: their regions stay as
+    they are. The features of a call are gone with the next one; a network may write into them.
     """
 
     def __init__(self, features: Tensor, regions: Tensor, baseline: float | Tensor):
-        self.dtype = features.dtype
-        self.layout = sorted(range(features.ndim), key=features.stride, reverse=True)  # channels last stays so
-        n = len(regions)
-        regions = regions.view(n, *[1] * (features.ndim - regions.ndim + 1), *regions.shape[1:])
-        parts = torch.cat(
-            [features * regions, fitting_baseline(baseline, features) * regions, features[None] * ~regions.any(0)]
-        )
-        parts = parts.permute(0, *(axis + 1 for axis in self.layout))
-        self.shape = parts.shape[1:]
-        self.parts = parts.reshape(2 * n + 1, -1).to(self.dtype if self.dtype.is_floating_point else torch.float64)
-        self.bits = 2 ** torch.arange(n, device=features.device)
-        self.out: Tensor | None = None
+        self.order = sorted(range(features.ndim), key=features.stride, reverse=True)  # channels last stays so
+        whole = regions.view(len(regions), *[1] * (features.ndim - regions.ndim + 1), *regions.shape[1:])
+        whole = self._flat(whole.expand(len(regions), *features.shape))
+        self.places = [region.nonzero()[:, 0] for region in whole]
+        self.present = self._flat(features[None])[0]
+        self.absent = self._flat(fitting_baseline(baseline, features)[None])[0]
+        self.shape = [features.shape[axis] for axis in self.order]
+        self.bits = 2 ** torch.arange(len(regions), device=features.device)
+        self.out = self.present.new_empty(0, len(self.present))
+        self.rows = torch.empty(0, len(regions), dtype=torch.bool)  # who is present in `out`
+        self.version = 0  # of `out`, as torch counts what is written into it
 
     def __call__(self, subsets: Int64[Tensor, "states"]) -> Tensor:
-        present = subsets[:, None] & self.bits != 0
-        rows = torch.cat([present, ~present, torch.ones_like(present[:, :1])], 1).to(self.parts)
-        if self.out is None or len(self.out) != len(rows):
-            self.out = self.parts.new_empty(
-                len(rows), self.parts.shape[1]
-            )  # kept: fresh memory costs more than the product
-        masked = torch.mm(rows, self.parts, out=self.out).to(self.dtype).view(-1, *self.shape)
-        return masked.permute(0, *(self.layout.index(axis) + 1 for axis in range(len(self.layout))))
+        rows = subsets[:, None] & self.bits != 0
+        if len(rows) != len(self.rows) or self.out._version != self.version:
+            self.out = self.present.repeat(len(rows), 1)
+            self.rows = torch.ones_like(rows)
+        for player in (rows != self.rows).any(0).nonzero()[:, 0].tolist():
+            place, there = self.places[player], rows[:, player]
+            differ = there != self.rows[:, player]
+            for state, values in ((True, self.present), (False, self.absent)):
+                written = (differ & (there == state)).nonzero()
+                if len(written) == len(rows):
+                    self.out[:, place] = values[place]
+                elif len(written):
+                    self.out[written, place] = values[place]
+        self.rows, self.version = rows, self.out._version
+        masked = self.out.view(-1, *self.shape)
+        return masked.permute(0, *(self.order.index(axis) + 1 for axis in range(len(self.order))))
+
+    def _flat(self, features: Tensor) -> Tensor:
+        """(states, features) in the order in which they lie in memory."""
+        return features.permute(0, *(axis + 1 for axis in self.order)).reshape(len(features), -1)
 
 
 @full_precision()
