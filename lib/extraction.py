@@ -54,6 +54,11 @@ class Interactions:
         return sum(mask.sum(-1) for mask in strengths.salient(*self, threshold)).double()
 
 
+def fixed_method(tables: Float64[Tensor, "*batch subsets"]) -> str:
+    """Up to 12 players one method, whatever "auto" is: results that ship do not move with it."""
+    return "interior point" if tables.shape[-1] <= 2**12 else "auto"
+
+
 def interactions(
     values: xr.DataArray,
     tau: float,
@@ -76,12 +81,10 @@ def interactions(
         swing = [float(strengths.swing(table)) for table in tables]
     swing = torch.as_tensor(np.asarray(swing, dtype=float), device=device)
     limits = {"tau": tau * swing, "zeta": zeta * swing}
-    # Up to 12 players by one method whatever "auto" is, so that results that ship do not move with it.
-    method = "interior point" if tables.shape[-1] <= 2**12 else "auto"
     bound = limits["zeta"][:, None].expand(tables.shape[:2])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TakesLong)  # a notebook says itself how long it takes
-        result = sparsest(tables, bound, tolerance, ties=ties, method=method)
+        result = sparsest(tables, bound, tolerance, ties=ties, method=fixed_method(tables))
     fields = {}
     for name in ("i_and", "i_or", "gamma", "delta"):
         fields[name] = (values.dims, getattr(result, name).cpu().numpy())

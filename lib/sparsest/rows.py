@@ -52,8 +52,8 @@ def solve(program: Program, tolerance: float, max_iterations: int) -> Solution:
     """Solve until objective - bound ≤ tolerance·objective, one sample after the other.
 
     max_iterations: of the interior point. Where R would have more states than `FULL` of all or than `LARGEST`, or gets
-    stuck, the simplex tries its way for `TRIAL` pivots; if it does not get there, all states are taken: by the interior
-    point up to `WHOLE` players, else by the first-order method.
+    stuck, all states are taken: by the interior point up to `WHOLE` players, else by the first-order method. Before
+    that the simplex tries its way for `TRIAL` pivots, unless R was begun with more states than so many pivots get to.
     """
     best = first_order.solve(program, tolerance, GLANCE)
     size = program.g.shape[-1]
@@ -66,7 +66,7 @@ def solve(program: Program, tolerance: float, max_iterations: int) -> Solution:
         kept = (error >= NEAR * torch.minimum(error.amax(-1, keepdim=True), part.zeta)) & (program.order >= 1)
         if kept.sum() <= min(FULL * size, LARGEST):
             best.take(_Rows(part, kept).run(tolerance, max_iterations), row)
-        if not done(best, row, tolerance):
+        if not done(best, row, tolerance) and kept.sum() <= TRIAL:
             best.take(simplex.solve(part, tolerance, TRIAL), row)
         if done(best, row, tolerance):
             continue

@@ -5,7 +5,7 @@ for, and the optimum followed. It is linear in ζ between pivots, and known by t
 and the subsets on which the model is wrong by just ζ, as many of the one as of the other. The matrix between them
 is all that is ever inverted. How many pivots it takes grows with the interactions in use and their orders: with ten
 players some hundreds for 50 interactions of up to three, thousands for 15 of any order, and many thousands for most
-tables of networks, where the interior-point method is the better one.
+tables of networks, where the interior-point method is the better one. (low_order.py tells which is which.)
 
 Here A has the AND and then the OR interactions in its columns, A[S, T] = [T ⊆ S] and [T ∩ S ≠ ∅]; d = g - A·θ is
 the noise left, y its multipliers, and c = Aᵀy, which is ± the costs where an interaction is in use.

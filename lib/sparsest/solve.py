@@ -8,6 +8,7 @@ from torch import Tensor
 
 from .. import subsets
 from ..checks import require
+from . import low_order
 from .batches import in_batches
 from .methods import FROM, SOLVERS, TakesLong, choose, seconds
 from .table import Scaled, Sparsest, check, check_number
@@ -45,11 +46,13 @@ def sparsest(
     of 1e-3 take it some hundreds to thousands of iterations, gaps below 1e-5 often more than there is time for.
     "rows" (rows.py) solves on the states that turn out to matter, which are few where ζ > 0: seconds for
     networks with 12 to 14 players.
-    "auto" is the interior point up to 11 players, "rows" from 12 on, and with ζ = 0 the interior point or the first
-    order; `methods.choose` has the rule. Work that may take more than 10 s is told beforehand, with a warning.
     "simplex" (simplex.py) walks on the CPU, a table at a time, to an optimum in a corner, exact but for
     rounding. It is the fastest by far where some ten to two hundred interactions of low order explain a table, for any
     number of players; on most tables of networks it gets nowhere near in its 20,000 steps.
+    "auto" is the interior point up to 11 players, "rows" from 12 on, and with ζ = 0 the interior point or the first
+    order; `methods.choose` has the rule. From 9 players on the simplex comes first where interactions of up to three
+    players explain a table to within ζ (low_order.py), unless max_iterations is given, and on a GPU. Work that may take
+    more than 10 s is told beforehand, with a warning.
 
     The interactions returned fit as returned, whatever the gap. Warns once if tables missed the tolerance, and once if
     more than a thousandth of the strength may belong to other orders.
@@ -63,16 +66,20 @@ def sparsest(
         tolerance = tie_break / 1000 if tie_break and n <= SMALL else 1e-4
     check_number("tolerance", tolerance, torch.finfo(torch.float64).eps, 1.0)
     require(ties in ("low", "high"), "ties", repr(ties), "'low', 'high'")
+    simplex_first = method == "auto" and max_iterations is None and low_order.may_be(n, tables.device)
     if method == "auto":
         method = choose(n, bool((limits == 0).all()), tolerance, tables.device)
     require(method in SOLVERS, "method", repr(method), f"'auto', {', '.join(map(repr, SOLVERS))}")
     solver, default = SOLVERS[method]
     limit = default if max_iterations is None else max_iterations
     check_number("max_iterations", limit, 1)
-    least, most = seconds(method, n, tolerance, len(tables))
+    low = int(low_order.explained(tables, limits).sum()) if simplex_first and n >= FROM else 0
+    estimates = seconds(method, n, tolerance, len(tables) - low), low_order.seconds(n, low)
+    least, most = map(sum, zip(*estimates, strict=True))
     if n >= FROM and most > LONG:
+        by = repr(method) if low == 0 else "'simplex'" if low == len(tables) else f"'simplex' and {method!r}"
         warnings.warn(
-            f"{len(tables)} tables of {n} players by {method!r}, tolerance {tolerance:g}: about {least:.2g} to "
+            f"{len(tables)} tables of {n} players by {by}, tolerance {tolerance:g}: about {least:.2g} to "
             f"{most:.2g} s on two cores",
             TakesLong,
             stacklevel=2,
@@ -81,7 +88,11 @@ def sparsest(
     def work(v: Tensor, zeta: Tensor) -> tuple[Tensor, ...]:
         scaled = Scaled(v, zeta)
         weights = scaled.weights(tie_break, ties)
-        found = solver.solve(scaled.program(weights), 0.999 * tolerance, limit)
+        program = scaled.program(weights)
+        if simplex_first:
+            found = low_order.solve(program, 0.999 * tolerance, limit, solver)
+        else:
+            found = solver.solve(program, 0.999 * tolerance, limit)
         return scaled.answer(found.o, found.d, found.bound, weights, tie_break, found.iterations)
 
     fields = in_batches(work, tables, limits, solver.bytes_per_sample)
