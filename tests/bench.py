@@ -47,7 +47,9 @@ def line(what: str, ours: float, rival: float, name: str, unit: str = "s", note:
 
 
 def tables(kind: str, count: int, seed: int = 0, n: int = N) -> Tensor:
-    """Value tables of the kinds that networks make: (count, 2**n)."""
+    """Value tables of the kinds that networks and trees make: (count, 2**n)."""
+    if kind == "boosted trees":
+        return torch.stack([boosted_table(n, seed + k) for k in range(count)])
     draw = torch.Generator().manual_seed(seed)
     states = (torch.arange(2**n)[:, None] >> torch.arange(n) & 1).double()
     if kind == "planted":  # few low-order interactions and some noise
@@ -94,7 +96,7 @@ def highs(values: np.ndarray, zeta: float, weights: np.ndarray) -> float:
 
 def solvers() -> None:
     weights = (1 + 1e-4 * subsets.orders(N).double()).numpy()
-    for kind in ("untrained", "overfitted", "planted"):
+    for kind in ("untrained", "overfitted", "planted", "boosted trees"):
         values = tables(kind, 50)
         zeta = 0.02 * strengths.swing(values)
         few = range(HIGHS_TABLES)
@@ -114,6 +116,7 @@ def solvers() -> None:
             over = max(float(found.objective[k]) / optimum - 1 for k, (_, optimum) in enumerate(rival))
             line(f"simplex, {kind}, n = {N}, one table", single, seconds, "HiGHS", note=f"{over:.1e} over at most")
             line(f"simplex, {kind}, n = {N}, 50 tables", batch / 50, seconds, "HiGHS", note="a table")
+        if kind in ("planted", "boosted trees"):
             continue
         five = values[:5]
         seconds, descended = once(lambda v=five, z=zeta: descent.descend(v, z))
@@ -126,10 +129,11 @@ def solvers() -> None:
 def many_players() -> None:
     """The methods beside each other; the first-order one to 1e-3.
 
-    First what "auto" takes, row generation, beside HiGHS and beside all states at once, in seconds of the wall.
+    First what "auto" takes, row generation or for planted tables the simplex, beside HiGHS and beside all states at
+    once, in seconds of the wall.
     """
     for kind in ("untrained", "overfitted", "boosted trees", "planted"):
-        values = boosted_table(12) if kind == "boosted trees" else tables(kind, 1, n=12)[0]
+        values = tables(kind, 1, n=12)[0]
         zeta = 0.02 * float(strengths.swing(values[None]))
         ours, found = once(lambda v=values, z=zeta: sparsest.sparsest(v, z, 1e-4))
         whole, _ = once(lambda v=values, z=zeta: sparsest.sparsest(v, z, 1e-4, method="interior point"))
@@ -160,9 +164,9 @@ def boosted(n: int, seed: int = 0) -> Callable[[np.ndarray], np.ndarray]:
     return GradientBoostingRegressor(max_depth=4, n_estimators=60, random_state=0).fit(rows, target).predict
 
 
-def boosted_table(n: int) -> Tensor:
+def boosted_table(n: int, seed: int = 0) -> Tensor:
     """v of all states of boosted trees."""
-    return torch.from_numpy(boosted(n)(np.arange(2**n)[:, None] >> np.arange(n) & 1))
+    return torch.from_numpy(boosted(n, seed)(np.arange(2**n)[:, None] >> np.arange(n) & 1))
 
 
 def on_the_gpu() -> None:

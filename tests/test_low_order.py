@@ -77,6 +77,13 @@ def test_a_number_of_iterations_is_one_of_the_method_itself(from_seven_players) 
         assert sparsest(with_noise(7, 8, seed=0), 0.06, max_iterations=3).iterations <= 3
 
 
+def test_pivots_that_may_take_long_are_told_first(monkeypatch) -> None:
+    monkeypatch.setattr(low_order, "IN_PIVOTS", 1e4)
+    with pytest.warns(UserWarning, match=r"1 tables of 12 players by 'simplex', .* about .* to .* s"):
+        found = sparsest(torch.zeros(2**12, dtype=torch.float64), 0.1)
+    assert found.gap == 0
+
+
 def test_ten_planted_players_take_fewer_pivots_than_the_budget() -> None:
     """By the default, so that the limit on players and the budget are as they are."""
     values = torch.stack([with_noise(10, 10, seed) for seed in range(3)])
@@ -102,4 +109,4 @@ def test_what_ships_is_by_the_interior_point_whatever_auto_is(monkeypatch) -> No
     for name in ("i_and", "i_or"):
         one = getattr(expected, name)
         assert torch.equal(torch.from_numpy(solved[name].values[0]), one) and torch.equal(getattr(chosen, name)[0], one)
-    assert extraction.fixed_method(torch.zeros(2**12)) == "interior point"
+    assert extraction.fixed_method(torch.zeros(2**12, dtype=torch.float64)) == "interior point"
