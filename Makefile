@@ -23,7 +23,7 @@ test: .venv/ready-to-test
 	python -m lib.shipped ready
 	dvc pull data.dvc
 	ruff check && ruff format --check --quiet
-	python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 python -m pytest -n auto --dist loadfile --no-loadscope-reorder # a core for each process
 	@echo "Not run here: make test-browser (needs Chromium), make test-paper (needs the data sets)."
 
 test-browser: .venv/ready-to-test book # the book and JupyterLab in Debian's chromium, or any Chromium on the PATH
