@@ -11,11 +11,10 @@ import yaml
 
 from ..experiments import ROOT
 from ..files import whole
-from .store import FIRST
+from .store import FIRST, LOADER
 
 COPY = Path("build") / "whole-dvc.lock"  # the last dvc.lock that was whole
 ROW = re.compile(rb"^  \S.*:\n(?:    .*\n)+", re.MULTILINE)  # of a stage, as DVC writes it
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, many times faster
 
 
 def mend(root: Path = ROOT, seconds: float = 2.0) -> None:
