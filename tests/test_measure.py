@@ -102,30 +102,32 @@ class Slow:
         return self.values[np.asarray(present) @ 2 ** np.arange(6)]
 
 
-WORKER = """
-import sys
+TWO = """
+import os, signal, sys
 sys.path.append(sys.argv[2])
 import test_measure
 from lib import measure
-pause, order = float(sys.argv[3]), range(12)[:: int(sys.argv[4])]
+other = os.fork()  # what is imported costs seconds
+if other:
+    print(other, flush=True)
+pause, order = (0.05, range(12)[::-1]) if other else (0.1, range(12))
 measure.measure({str(seed): test_measure.Slow(seed, pause) for seed in order}, sys.argv[1], progress=False)
+if other:
+    sys.exit(os.waitpid(other, 0)[1] != signal.SIGKILL)
 """
 
 
 def test_a_killed_process_leaves_whole_files_and_two_together_write_the_bytes_of_one(tmp_path):
-    def start(pause, order):
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-c", WORKER, together, ROOT / "tests", str(pause), str(order)]
-        return subprocess.Popen(command, env=environment)
-
     alone, together = tmp_path / "alone", tmp_path / "together"
-    killed, other = start(0.1, 1), start(0.05, -1)
-    deadline = time.monotonic() + 200
-    while not (together / "0.nc").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    killed.kill()
-    killed.wait(10)
-    assert other.wait(200) == 0
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", TWO, together, ROOT / "tests"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as both:
+        killed = int(both.stdout.readline())
+        deadline = time.monotonic() + 200
+        while not (together / "0.nc").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.kill(killed, signal.SIGKILL)
+        assert both.wait(200) == 0, "one was killed, the other came to its end"
     asked = {str(seed): Slow(seed, 0) for seed in range(12)}
     measure.measure(asked, alone, progress=False)
     measure.measure(asked, together, progress=False)  # nothing is left, or what the killed one had begun
