@@ -54,6 +54,10 @@ class Moment:
     partial: int = 0  # files left half written until the next run
     faults: str = ""
 
+    def add(self, faults: Iterable[str]) -> None:
+        """Tells faults beside those that are there."""
+        self.faults = "; ".join([*filter(None, [self.faults]), *faults])
+
 
 class Small:
     """A small pipeline in a folder of its own: the stages STAGES of one experiment, as fast as they can be.
@@ -77,8 +81,8 @@ class Small:
     def lay(self) -> None:
         """Makes the folder anew."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        for name in ("lib", "notebooks"):
-            shutil.copytree(ROOT / name, self.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("lib", "notebooks"):  # with what is compiled there, which costs seconds
+            shutil.copytree(ROOT / name, self.folder / name)
         (self.folder / ".dvc").mkdir()
         for name in ("dvc.lock", "data.dvc", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore"):
             shutil.copy(ROOT / name, self.folder / name)
@@ -146,6 +150,13 @@ def dvc_at_work(small: Small) -> list[psutil.Process]:
 def disturb(small: Small, moment: Moment, undisturbed: dict[str, bytes]) -> Moment:
     """Runs to the moment, kills, sees what is left, and runs the same command again."""
     small.lay()
+    kill(small, moment)
+    complete(small, moment, undisturbed)
+    return moment
+
+
+def kill(small: Small, moment: Moment) -> None:
+    """Runs from what is there to the moment, kills, and sees what is left; the faults that come of it."""
     going = small.start(moment.command)
     time.sleep(moment.after)
     targets = dvc_at_work(small)
@@ -161,30 +172,30 @@ def disturb(small: Small, moment: Moment, undisturbed: dict[str, bytes]) -> Mome
             os.killpg(going.pid, moment.number)
         except ProcessLookupError:
             moment.at_work = "at its end"
-    begun, faults = time.monotonic(), []
+    begun = time.monotonic()
     rest = small.left()
     while rest and time.monotonic() - begun < ENDS + 600 * (moment.alone and moment.command == "make figures"):
         going.poll()
         rest = small.left()
         time.sleep(0.05)
     moment.seconds = time.monotonic() - begun
-    faults += [f"left at work: {' '.join(process.cmdline())[:80]}" for process in rest]
+    moment.add(f"left at work: {' '.join(process.cmdline())[:80]}" for process in rest)
     for process in rest:
         process.kill()
     going.wait(ENDS)  # as a shell does; unreaped it would count as alive for DVC's own locks
     moment.cut = shipped.is_cut((small.folder / "dvc.lock").read_bytes(), small.folder)
     moment.partial = len(small.partial())
-    again = small.start(moment.command)
-    status = again.wait(900)
-    if status:
-        faults.append(f"the same command again ended with {status}")
+
+
+def complete(small: Small, moment: Moment, undisturbed: dict[str, bytes]) -> None:
+    """Runs the same command to its end; the faults that come of it."""
+    status = small.start(moment.command).wait(900)
+    moment.add([f"the same command again ended with {status}"] if status else [])
     found = small.contents()
     different = sorted(name for name in {**found, **undisturbed} if found.get(name) != undisturbed.get(name))
-    faults += [f"other bytes: {', '.join(different[:5])}"] if different else []
-    faults += [f"half written: {path.relative_to(small.folder)}" for path in small.partial()]
-    faults += [f"left at work after all: {process.pid}" for process in small.left()]
-    moment.faults = "; ".join(faults)
-    return moment
+    moment.add([f"other bytes: {', '.join(different[:5])}"] if different else [])
+    moment.add(f"half written: {path.relative_to(small.folder)}" for path in small.partial())
+    moment.add(f"left at work after all: {process.pid}" for process in small.left())
 
 
 def undisturbed(small: Small, commands: Iterable[str] = COMMANDS) -> tuple[dict[str, bytes], dict[str, float]]:

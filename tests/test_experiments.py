@@ -308,7 +308,7 @@ def test_a_block_that_is_like_none_is_named(tmp_path, like, said):
 @pytest.mark.parametrize("command", [["lib.pipeline"], ["lib.prepare", "digits-vgg"], ["lib.launch", "mnist-lenet"]])
 def test_a_faulty_params_yaml_stops_a_command_with_one_line_and_nothing_starts(tmp_path, command):
     """In a copy of the code; a `dvc` that would leave a trace stands first on the PATH."""
-    shutil.copytree(ROOT / "lib", tmp_path / "lib", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "lib", tmp_path / "lib")
     for name in ("dvc.yaml", "dvc.lock"):
         shutil.copy(ROOT / name, tmp_path)
     written_out(tmp_path, TEXT.replace("  - digits-vgg\n", "  - x;touch y\n", 1))
