@@ -18,12 +18,14 @@ from lib import datasets, networks, prepare, training
 from lib.experiments import ROOT
 from lib.networks import Cut
 
+FEW = {"train_samples": 320, "test_samples": 100}
+
 
 def small(tmp_path, seed=0, learning_rate=0.05):
-    data = datasets.load("digits", 32, 0.05, seed)
+    data = datasets.load("digits", 32, 0.05, seed, **FEW)
     network = networks.build("vgg4", data.shape, 10, seed)
     curves = training.train(
-        network, data, tmp_path, epochs=3, batch_size=100, learning_rate=learning_rate, momentum=0.9,
+        network, data, tmp_path, epochs=3, batch_size=32, learning_rate=learning_rate, momentum=0.9,
         checkpoints=5, seed=seed, report=lambda line: None,
     )  # fmt: skip
     return network, curves
@@ -42,7 +44,7 @@ def test_training_again_gives_the_same_bytes_and_another_seed_others(tmp_path):
 
 def test_a_checkpoint_is_the_network_and_the_curve_is_of_it(tmp_path):
     network, curves = small(tmp_path)
-    data = datasets.load("digits", 32, 0.05, 0)
+    data = datasets.load("digits", 32, 0.05, 0, **FEW)
     again = training.load_checkpoint(
         networks.build("vgg4", data.shape, 10, seed=9), training.checkpoint_path(tmp_path, 3)
     )
@@ -230,10 +232,10 @@ def test_a_disk_that_is_full_leaves_no_partial_checkpoint(tmp_path, monkeypatch)
 
 
 def trained(folder, precision="float32", noise=0.0):
-    data = datasets.load("digits", 32, 0.05, 0)
+    data = datasets.load("digits", 32, 0.05, 0, **FEW)
     network = networks.build("vgg4", data.shape, 10, 0)
     return training.train(
-        network, data, folder, epochs=4, batch_size=64, learning_rate=0.01, momentum=0.9, checkpoints=4, seed=0,
+        network, data, folder, epochs=4, batch_size=20, learning_rate=0.01, momentum=0.9, checkpoints=4, seed=0,
         noise=noise, precision=precision, report=lambda line: None,
     )  # fmt: skip
 
