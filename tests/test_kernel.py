@@ -54,8 +54,15 @@ def gone(processes):
 
 
 @pytest.mark.case("C2")
-@pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM"])
-@pytest.mark.parametrize("shell", [False, True])
+@pytest.mark.parametrize(
+    ("number", "shell"),
+    [
+        ("SIGKILL", True),
+        ("SIGTERM", False),
+        pytest.param("SIGKILL", False, marks=pytest.mark.slow),
+        pytest.param("SIGTERM", True, marks=pytest.mark.slow),
+    ],
+)
 def test_a_stage_ends_when_dvc_is_killed_alone(slow, tmp_path, number, shell):
     """DVC runs it in a shell, which most often is replaced by the command, and else outlives DVC."""
     command, output = slow

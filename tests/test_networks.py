@@ -39,7 +39,8 @@ def count(network: nn.Module) -> int:
     ],
 )
 def test_parameters_are_as_many_as_published(name, shape, classes, published):
-    assert count(networks.build(name, shape, classes, seed=0)) == published
+    with torch.device("meta"):  # weights without numbers
+        assert count(networks.build(name, shape, classes, seed=0)) == published
 
 
 @pytest.mark.parametrize(
