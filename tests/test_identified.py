@@ -147,12 +147,16 @@ def test_known_cases():
     np.testing.assert_allclose(identified(bell, [0.1], sign="+").low, identified(bell, [0.1], sign="−").low)
 
 
-@pytest.fixture(scope="module")
-def rows():
-    return power(draws=20, resamples=60)
-
-
-def test_the_truth_is_inside_and_no_spindle_raises_no_alarm(rows):
+@pytest.mark.parametrize(
+    "planted",
+    [
+        {"shares": (0.0, 0.5, 0.75), "draws": 20, "resamples": 60},
+        pytest.param({"draws": 60, "resamples": 200}, marks=pytest.mark.slow),
+    ],
+)
+def test_the_truth_is_inside_and_no_spindle_raises_no_alarm(planted):
+    rows = power(**planted)
+    assert {row.share for row in rows} >= {0.0, 0.5, 0.75}
     assert np.mean([row.inside for row in rows]) >= 0.95
     assert all(row.inside >= 0.95 for row in rows if row.share <= 0.5)
     assert all(row.insists <= 0.05 for row in rows if row.share == 0)

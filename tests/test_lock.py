@@ -6,6 +6,7 @@ An experiment whose tables were measured at an older commit names it in params.y
 import hashlib
 import json
 import subprocess
+from functools import cache
 
 import pytest
 
@@ -31,17 +32,20 @@ def found(path: str) -> str | None:
     return md5((ROOT / path).read_bytes()) if path in TRACKED else None
 
 
+load, known_names = cache(experiments.load), cache(experiments.names)
+
+
 def prepared(path: str) -> str:
     """The hash of what `prepare` writes today for a stage."""
     _, name, notebook = path.split("/")
-    written = prepare.prepare(name, experiments.load(name), notebook.removesuffix(".ipynb"))
+    written = prepare.prepare(name, load(name), notebook.removesuffix(".ipynb"))
     return md5((json.dumps(written, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode())
 
 
 @pytest.mark.parametrize("row", ROWS)
 def test_a_row_of_the_lock_is_of_the_code_and_the_files_of_today(row):
     stage, _, name = row.partition("@")
-    assert name in experiments.names(), f"{row}: params.yaml has no such experiment"
+    assert name in known_names(), f"{row}: params.yaml has no such experiment"
     for path, known in (STAGES[row]["deps"] | STAGES[row]["outs"]).items():
         if path.startswith("build/"):
             assert known == prepared(path), f"{row} was run on other code or parameters: dvc repro {row}"

@@ -84,12 +84,16 @@ def assert_consistent(found: Sampled, masks: torch.Tensor, values: torch.Tensor,
 WAYS = {"corner to corner": math.inf, "inside": -1.0}  # interactions a mask from which columns are generated inside
 
 
-def cases(corners: int, inside: int) -> list[tuple[str, int]]:
-    """So many seeds each way."""
-    return [("corner to corner", seed) for seed in range(corners)] + [("inside", seed) for seed in range(inside)]
+def cases(corners: tuple[int, int], inside: tuple[int, int]) -> list:
+    """So many seeds each way, the second number of them with the slow ones."""
+    return [
+        pytest.param(way, seed, marks=[] if seed < quick else pytest.mark.slow)
+        for way, (quick, all_of_them) in zip(WAYS, (corners, inside), strict=True)
+        for seed in range(all_of_them)
+    ]
 
 
-@pytest.mark.parametrize(("way", "seed"), cases(80, 24))
+@pytest.mark.parametrize(("way", "seed"), cases((40, 80), (20, 24)))
 def test_optimum_over_all_subsets_lies_between_bound_and_objective(
     seed: int, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,7 +116,7 @@ def test_optimum_over_all_subsets_lies_between_bound_and_objective(
     assert found.lower_bound <= exact * (1 + 1e-8) and exact * (1 - 1e-8) <= found.objective
 
 
-@pytest.mark.parametrize(("way", "seed"), cases(30, 8))
+@pytest.mark.parametrize(("way", "seed"), cases((16, 30), (8, 8)))
 def test_cap_is_kept_and_its_optimum_found_or_none_exists(seed: int, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linear_program, "MANY", WAYS[way])
     draw = np.random.default_rng(seed)
@@ -205,7 +209,7 @@ def test_planted_games_are_found_under_noise_and_the_proof_holds() -> None:
     assert error < 0.01
 
 
-@pytest.mark.parametrize("seed", range(120))
+@pytest.mark.parametrize("seed", [*range(40), *(pytest.param(k, marks=pytest.mark.slow) for k in range(40, 120))])
 def test_the_search_finds_the_dearest_of_all(seed: int) -> None:
     draw = np.random.default_rng(seed)
     n = int(draw.integers(2, 9))
