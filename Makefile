@@ -24,7 +24,7 @@ test: .venv/ready-to-test
 	dvc pull data.dvc
 	ruff check && ruff format --check --quiet
 	OMP_NUM_THREADS=1 python -m pytest -n auto --dist loadfile --no-loadscope-reorder # a core for each process
-	@echo "Not run here: make test-browser (needs Chromium), make test-paper (needs the data sets)."
+	@echo "Not run here: make test-browser (needs Chromium), make test-paper (needs the data sets), make faults (hours; slow tests)."
 
 test-browser: .venv/ready-to-test book # the book and JupyterLab in Debian's chromium, or any Chromium on the PATH
 	python -m pytest -m browser
