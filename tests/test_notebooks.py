@@ -136,7 +136,7 @@ def test_interactions_that_are_not_there_are_solved_as_the_stage_solves_them(ran
 
 
 def test_the_summary_is_the_spindles_share_of_the_metrics(ran, tmp_path):
-    shutil.copy(ran / "metrics.json", tmp_path)  # the runs stay as they are, for they are compared
+    shutil.copy(ran / "metrics.json", tmp_path)  # what ran stays as it is, for it is compared
     notebook.summary(tmp_path)
     few, metrics = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("summary", "metrics"))
     assert few == {"spindle": {name: row["spindle_share"] for name, row in metrics["timepoints"].items()}}
@@ -284,7 +284,7 @@ def test_prose_and_outputs_together(ran, sources):
 
 
 def test_what_was_woven_before_is_woven_again_where_the_runs_are_not(ran, sources, tmp_path, capsys):
-    """Outputs are in git once, in the woven notebooks; of the ran, only their md5."""
+    """Outputs are in git once, in the woven notebooks; of the runs, only their md5."""
     for name, source in sources.items():
         nbformat.write(source, _parent(tmp_path / "notebooks" / f"{name}.ipynb"))
     results = tmp_path / "digits-vgg"

@@ -84,7 +84,8 @@ def test_masked_features_are_exact(layout):
 
 @pytest.mark.parametrize("states", [1, 3, 7, 8, 16, 100])
 @pytest.mark.parametrize("spoils", [False, True])
-def test_what_stays_between_parts_is_what_it_was_whatever_the_network_does_with_it(states, spoils):
+@pytest.mark.parametrize("inference", [False, True])
+def test_what_stays_between_parts_is_what_it_was_whatever_the_network_does_with_it(states, spoils, inference):
     """Only regions that change are written anew; a network that writes into its input spoils what would stay."""
     draw = torch.Generator().manual_seed(0)
     features, baseline = torch.randn(3, 4, 6, generator=draw), torch.randn(3, 1, 1, generator=draw)
@@ -98,7 +99,8 @@ def test_what_stays_between_parts_is_what_it_was_whatever_the_network_does_with_
 
     own = Cut(nn.Identity(), nn.Identity())
     own.head.forward = head
-    players.value_table(own, features, 0, regions, baseline, states)
+    with torch.inference_mode(inference):
+        players.value_table(own, features, 0, regions, baseline, states)
     for subset, masked in enumerate(torch.cat(seen)):
         there = torch.tensor([bool(subset >> k & 1) for k in range(6)])
         hidden = (regions & ~there[:, None, None]).any(0)

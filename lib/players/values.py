@@ -61,7 +61,8 @@ class _Mask:
 
     def __call__(self, subsets: Int64[Tensor, "states"]) -> Tensor:
         rows = subsets[:, None] & self.bits != 0
-        if len(rows) != len(self.rows) or self.out._version != self.version:
+        # In inference mode torch does not count what is written: then nothing stays.
+        if len(rows) != len(self.rows) or self.out.is_inference() or self.out._version != self.version:
             self.out = self.present.repeat(len(rows), 1)
             self.rows = torch.ones_like(rows)
         for player in (rows != self.rows).any(0).nonzero()[:, 0].tolist():
@@ -73,7 +74,7 @@ class _Mask:
                     self.out[:, place] = values[place]
                 elif len(written):
                     self.out[written, place] = values[place]
-        self.rows, self.version = rows, self.out._version
+        self.rows, self.version = rows, 0 if self.out.is_inference() else self.out._version
         masked = self.out.view(-1, *self.shape)
         return masked.permute(0, *(self.order.index(axis) + 1 for axis in range(len(self.order))))
 

@@ -3,8 +3,7 @@
 The simplex's pivots are few where interactions of low order explain a table to within ζ, and that can be told at
 once. A model of interactions of up to k players is a table whose Fourier (Walsh) coefficients are 0 on all sets of more
 than k players, so that two transforms give the one nearest to a table in least squares. Where that one is off by ζ at
-most, the simplex tries its way. So are planted tables, and 22 in a hundred of the 6,526 tables of ten players that were
-measured on networks here; 37 that were drawn among these took 24 to 1,144 pivots, half of them no more than 381.
+most, the simplex tries its way. So are planted tables, and some of those of networks (book/source/speed.md).
 
 Nothing here depends on a clock: a table gets the same answer on each run.
 
