@@ -53,21 +53,22 @@ def _steps(
     """
     sign = 1.0 - 2.0 * (subsets.orders(subsets.player_count(v), v.device) % 2)
     target, zeta = v - v[:, :1], zeta[:, None]
-    gamma, delta = torch.zeros_like(v), torch.zeros_like(v)
-    speed_gamma, speed_delta = torch.zeros_like(v), torch.zeros_like(v)
+    gamma, delta, speed_gamma, speed_delta = (torch.zeros_like(v) for _ in range(4))
+    components = torch.empty(2, *v.shape, dtype=v.dtype, device=v.device)  # σ u_AND and σ u_OR(N∖·)
     for step in range(iterations):
-        half = sign * (target - delta) / 2
-        turned = sign * gamma
-        a = subset_sums(half + turned).sign()
-        o = sign * subset_sums(sign * (sign * (half - turned)).flip(-1)).sign()
-        a[:, 0] = 0.0  # the empty set's entries are no interactions
-        o[:, 0] = 0.0
-        from_and, from_or = sign * superset_sums(a), (sign * superset_sums(o * sign)).flip(-1)
-        speed_gamma = momentum * speed_gamma + from_and - from_or
-        speed_delta = momentum * speed_delta - (from_and + from_or) / 2
+        half = (target - delta).div_(2)
+        torch.add(half, gamma, out=components[0])
+        components[1] = half.sub_(gamma).flip(-1)
+        signs = subset_sums(components.mul_(sign)).sign_()
+        signs[..., 0] = 0.0  # the empty set's entries are no interactions
+        from_and, from_or = superset_sums(signs).mul_(sign)
+        from_or = from_or.flip(-1)
+        speed_gamma.mul_(momentum).add_(from_and).sub_(from_or)
+        speed_delta.mul_(momentum).sub_(from_and.add_(from_or).div_(2))
         rate = learning_rate * decay ** (step / max(1, iterations - 1))
-        gamma = gamma - rate * speed_gamma
-        delta = torch.clamp(delta - rate * speed_delta, -zeta, zeta)
+        gamma.sub_(rate * speed_gamma)
+        delta.sub_(rate * speed_delta)
+        torch.clamp(delta, -zeta, zeta, out=delta)
         delta[:, 0] = 0.0
     return gamma, delta
 

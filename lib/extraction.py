@@ -54,11 +54,6 @@ class Interactions:
         return sum(mask.sum(-1) for mask in strengths.salient(*self, threshold)).double()
 
 
-def fixed_method(tables: Float64[Tensor, "*batch subsets"]) -> str:
-    """Up to 12 players one method, whatever "auto" is: results that ship do not move with it."""
-    return "interior point" if tables.shape[-1] <= 2**12 else "auto"
-
-
 def interactions(
     values: xr.DataArray,
     tau: float,
@@ -84,7 +79,7 @@ def interactions(
     bound = limits["zeta"][:, None].expand(tables.shape[:2])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TakesLong)  # a notebook says itself how long it takes
-        result = sparsest(tables, bound, tolerance, ties=ties, method=fixed_method(tables))
+        result = sparsest(tables, bound, tolerance, ties=ties)
     fields = {}
     for name in ("i_and", "i_or", "gamma", "delta"):
         fields[name] = (values.dims, getattr(result, name).cpu().numpy())

@@ -127,7 +127,7 @@ def run(source: Path, output: Path, parameters: dict) -> None:
     for name in parameters:
         if name not in known:
             raise ValueError(f"parameter = {name!r}: {source.name} has {', '.join(known)}")
-    os.environ.update(forked.QUIET)
+    os.environ.update(forked.SET)
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it logs is said below, in one line
     partial = output.with_suffix(".partial.ipynb")
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -2,10 +2,9 @@
 
 import pytest
 import torch
-import xarray as xr
 from test_sparsest import assert_consistent, optimum, planted, tables
 
-from lib import choices, extraction, strengths, subsets
+from lib import subsets
 from lib.sparsest import low_order, simplex, sparsest
 
 
@@ -91,22 +90,3 @@ def test_ten_planted_players_take_fewer_pivots_than_the_budget() -> None:
     assert_consistent(found, values, 0.06)
     assert (found.gap <= 1e-7).all()
     assert ((found.iterations > 50) & (found.iterations < low_order.pivots(10))).all()
-
-
-def test_what_ships_is_by_the_interior_point_whatever_auto_is(monkeypatch) -> None:
-    """The bytes of extraction and of the choices, on tables that "auto" gives to the simplex."""
-    values = torch.stack([planted(9, 10, seed, highest=3)[2] for seed in range(2)])
-    zeta = (0.02 * strengths.swing(values)).expand(2).contiguous()
-    assert low_order.explained(values, zeta).all()
-    expected = sparsest(values, zeta, 1e-7, method="interior point")
-    monkeypatch.delattr(simplex, "solve")
-    with pytest.raises(AttributeError):
-        sparsest(values, zeta, 1e-7)
-    labelled = xr.DataArray(values[None].numpy(), dims=("timepoint", "sample", "subset"), coords={"timepoint": ["B"]})
-    solved = extraction.interactions(labelled, 0.02, 0.02, 1e-7)
-    registry = choices.keep(choices.registry(), zeta=(0.02,), ties=("low",), limits=("mean",))
-    (chosen,) = choices.solve([labelled], registry).values()
-    for name in ("i_and", "i_or"):
-        one = getattr(expected, name)
-        assert torch.equal(torch.from_numpy(solved[name].values[0]), one) and torch.equal(getattr(chosen, name)[0], one)
-    assert extraction.fixed_method(torch.zeros(2**12, dtype=torch.float64)) == "interior point"

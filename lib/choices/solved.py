@@ -11,7 +11,6 @@ from torch import Tensor
 
 from ..checks import require
 from ..descent import descend
-from ..extraction import fixed_method
 from ..sparsest import sparsest
 from .registry import KINDS, OF_DIFFERENCE, Choice, one
 
@@ -68,7 +67,7 @@ def solve(
         known = solved.get((zeta, tie, limits[0])) if zeta == 0 else None
         if known is None:
             bound = zeta * (swing if limit == "each sample's" else swing.mean(1, keepdim=True)).expand_as(swing)
-            found = sparsest(tables, bound.contiguous(), tolerance, ties=tie, method=fixed_method(tables))
+            found = sparsest(tables, bound.contiguous(), tolerance, ties=tie)
             known = Extracted(names, found.i_and.cpu(), found.i_or.cpu(), swing.cpu())
         solved[zeta, tie, limit] = known
     return solved

@@ -19,10 +19,13 @@ from types import FrameType
 from .parents import end_with_parent
 
 SERVER = "COMPANION_SERVER"  # the variable with the path of the server's socket
-QUIET = {  # in the environment of every notebook
+SET = {  # in the environment of every notebook
     "TQDM_DISABLE": "1",  # a progress bar would be another output each time
     # Threads that spin are many times slower on a busy machine. Small letters, for in Turkish I is no capital of i.
     "OMP_WAIT_POLICY": "passive",
+    # Tables of some megabytes come and go. By default glibc takes each from the system and gives it back, page by page.
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
 }
 LONGEST = 80  # bytes of a folder's path in which a socket may lie: the system allows some hundred with its name
 BEGUN = b"+"  # what the server sends once the stage's process is there; then its status, as text
@@ -38,7 +41,7 @@ def served(root: Path) -> Iterator[dict[str, str]]:
         listener.bind(f"{place}/socket")
         listener.listen()
         command = [sys.executable, "-m", "lib.server", str(listener.fileno())]
-        environment = {**os.environ, **QUIET, "PYTHONOPTIMIZE": ""}
+        environment = {**os.environ, **SET, "PYTHONOPTIMIZE": ""}
         pipes = {"stdin": subprocess.PIPE, "pass_fds": [listener.fileno()], "start_new_session": True}
         server = subprocess.Popen(command, cwd=root, env=environment, **pipes)
         listener.close()  # else who asks would wait for ever for a server that is gone

@@ -23,17 +23,19 @@ def in_batches(
     values: Tensor,
     zeta: Tensor,
     bytes_per_sample: Callable[[int], int],
+    most_workers: int | None = None,
 ) -> list[Tensor]:
     """work(values, zeta) on parts of the samples, its results joined along them.
 
     On a GPU as many samples at once as fit. On a CPU few, for the caches, and one thread for each such part: up
     to 10 players the operations are so short that threads inside them gain little, and lose a lot where another
-    process has the other cores. Raises MemoryError if not even one sample fits.
+    process has the other cores. `most_workers` is for work whose operations are so short that threads would wait for
+    each other, not for the cores. Raises MemoryError if not even one sample fits.
 
     Where the caller is interrupted, or a part fails, the others end at their next `stop_if_asked`.
     """
     n, device = subsets.player_count(values), values.device
-    workers = 1 if values.is_cuda else torch.get_num_threads()
+    workers = 1 if values.is_cuda else min(torch.get_num_threads(), most_workers or torch.get_num_threads())
     step = _samples_at_once(n, bytes_per_sample(n), len(values), workers, device)
     parts = list(zip(values.split(step), zeta.split(step), strict=True))
     stop = threading.Event()
@@ -63,7 +65,8 @@ def _workers(count: int, threads: int) -> Iterator[ThreadPoolExecutor]:
     before = torch.get_num_threads()
     torch.set_num_threads(max(1, threads))
     try:
-        with ThreadPoolExecutor(count) as pool:
+        # Each thread has a number of its own, which begins as the number of cores.
+        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(max(1, threads),)) as pool:
             yield pool
     finally:
         torch.set_num_threads(before)

@@ -14,8 +14,10 @@ SOLVERS = {  # and after how many iterations each gives up
     "simplex": (simplex, 20_000),
     "rows": (rows, 100),
 }
-FROM = 12  # players from which on rows are generated
-DENSE = 14  # and up to which all of them may be taken at once
+FROM = {"cpu": 10, "cuda": 12}  # players from which on rows are generated: a GPU takes many small tables at once
+SHORT = 10  # and up to which its operations are so short that a second thread gains nothing
+SMALL = 12  # players up to which all of them are taken where ζ = 0
+DENSE = 14  # and up to which they may be, at once
 FINE = 1e-5  # relative gaps below it are more than the first-order method gets to
 A_SECOND = 4e10  # multiplications of a second, in factorisations, on two cores of a first-generation EPYC
 IN_TABLES = 2e9  # and in transforms
@@ -29,16 +31,14 @@ class TakesLong(UserWarning):
 def choose(n: int, exact: bool, tolerance: float, device: torch.device) -> str:
     """The method of "auto"; `exact` where ζ = 0 in all tables, which then need all of their rows.
 
-    Up to 11 players the interior point. From 12 on row generation, but for ζ = 0: then the interior point with
-    12 players, and with 13 and 14 where the tolerance is below `FINE`; else the first-order method. What does not fit
-    in 0.8 of the free memory is left to the first-order method.
+    Up to 9 players the interior point, on a GPU up to 11. Above that row generation, but for ζ = 0: then the interior
+    point up to 12 players, and with 13 and 14 where the tolerance is below `FINE`; else the first-order method. What
+    does not fit in 0.8 of the free memory is left to the first-order method.
     """
-    if n < FROM:
-        method = "interior point"
-    elif not exact:
+    if n >= FROM.get(device.type, FROM["cuda"]) and not exact:
         method = "rows"
     else:
-        method = "interior point" if n <= FROM or (n <= DENSE and tolerance < FINE) else "first order"
+        method = "interior point" if n <= SMALL or (n <= DENSE and tolerance < FINE) else "first order"
     fits = SOLVERS[method][0].bytes_per_sample(n) < 0.8 * free_memory(device)
     return method if fits else "first order"
 
@@ -51,7 +51,7 @@ def seconds(method: str, n: int, tolerance: float, samples: int) -> tuple[float,
     if method == "interior point":
         low, high = 0.7 * dense, 1.3 * dense
     elif method == "rows":
-        most = min(rows.FULL * 2**n, rows.LARGEST)
+        most = min(2.0**n, rows.LARGEST)
         low = rows.GLANCE * table + 1.5 * STEPS * (0.1 * 2**n) ** 3 / 3 / A_SECOND
         high = low + max(1.5 * STEPS * most**3 / 3 / A_SECOND, 1.3 * dense if n <= rows.WHOLE else steps * table)
     elif method == "first order":

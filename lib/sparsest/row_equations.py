@@ -5,7 +5,8 @@ combine(D·spread(y)) = K y on R:
 
     K[S,T] = σ_S σ_T (t_a(S∩T) + t_o(N) - t_o(N∖S) - t_o(N∖T) + t_o(N∖(S∪T))) + D_d(S)·[S=T]
 
-where t_a = Z D_a and t_o = Z D_o are sums over subsets.
+where t_a = Z D_a and t_o = Z D_o are sums over subsets. Factors are those of the matrix without σ, which turns right
+sides and solutions instead.
 """
 
 import torch
@@ -29,8 +30,11 @@ class States:
         for player in range(kept.shape[-1].bit_length() - 1):
             parity ^= every >> player & 1
         self.sign = 1.0 - 2.0 * parity.double()
-        self.both = self.rows[:, None] & self.rows
-        self.neither = every[-1] - (self.rows[:, None] | self.rows)
+        rows = self.rows.int()
+        self.both = (rows[:, None] & rows).flatten()
+        self.neither = (every.shape[0] - 1 - (rows[:, None] | rows)).flatten()
+        # The matrix, a part of it and its factor; as new tensors they would cost more than the look-ups do.
+        self.workspace = self.sign.new_empty(3, len(rows), len(rows))
 
     def model(self, unknowns: Float64[Tensor, "1 3 subsets"]) -> Float64[Tensor, "1 subsets"]:
         """σ·A(σa, o) on all states."""
@@ -62,17 +66,17 @@ class RowEquations:
         first, second, third = diagonals[0].clone()
         first[0] = second[0] = 0.0  # the empty set is in no interaction
         t_a, t_o = subset_sums(first), subset_sums(second)
-        matrix = t_a[states.both]
-        matrix += t_o[states.neither]
+        matrix, part, factor = states.workspace
+        torch.index_select(t_a, 0, states.both, out=matrix.view(-1))
+        matrix += torch.index_select(t_o, 0, states.neither, out=part.view(-1)).view_as(matrix)
         apart = t_o.flip(-1)[rows] - t_o[-1] / 2
         matrix -= apart[:, None]
         matrix -= apart
-        sign = states.sign[rows]
-        matrix *= sign[:, None]
-        matrix *= sign
         size, diagonal, boost = matrix.diagonal().clone(), matrix.diagonal(), LEAST
         diagonal += third[rows]
-        self.factor, failed = torch.linalg.cholesky_ex(matrix)
+        self.factor, failed = torch.linalg.cholesky_ex(
+            matrix, out=(factor.mT, torch.empty((), dtype=torch.int32, device=factor.device))
+        )
         while failed and boost < MOST:
             diagonal += boost * size
             boost *= FASTER
@@ -84,10 +88,12 @@ class RowEquations:
         """y and flows = D·spread(y), with combine(flows) = right up to `allowance`, a sum of absolute errors."""
         y, flows, left = torch.zeros_like(right), torch.zeros_like(self.diagonals), right
         rows = self.states.rows
+        sign = self.states.sign[rows]
         for _ in range(REFINEMENTS + 1):
             stop_if_asked()
             step = torch.zeros_like(right)
-            step[0, rows] = torch.cholesky_solve(left[0, rows, None], self.factor)[:, 0]
+            half = torch.linalg.solve_triangular(self.factor, (sign * left[0, rows])[:, None], upper=False)
+            step[0, rows] = sign * torch.linalg.solve_triangular(self.factor.mT, half, upper=True)[:, 0]
             y, flows = y + step, flows + self.diagonals * self.states.spread(step)
             left = right - self.states.combine(flows)
             if (left.abs().sum(-1) <= allowance).all():

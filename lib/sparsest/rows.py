@@ -22,26 +22,26 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
-from . import first_order, interior_point, simplex
+from . import first_order, interior_point
 from .interior_point import INSIDE, STALL, Iterates
 from .program import Program, Solution
 from .row_equations import States
 
 GLANCE = 300  # iterations of the first-order method that say which states to begin with
-NEAR = 0.95  # a state is kept where they leave an error of so much of ζ
+NEAR = 0.85  # a state is kept where they leave an error of so much of ζ
 LOOK = 0.1  # gap of the program of R from which on violated states join, relative to its cost or to LOOK of the table
 MANY = 0.25  # of R joining at once: then the iterates start again, for they are too far off to be mended
+STUCK = 3  # iterations without a better certificate after which those in which states joined start again
+GRACE = 12  # and after how many more they may be where they were
 OVER = 1e-9  # of ζ: a state violated by less is let be; the certificate takes it as it is
-FULL = 0.5  # share of the states above which all of them are no more work
 LARGEST = 10_000  # states of R, at most
-TRIAL = 2_000  # pivots of the simplex: a second or two with 12 players; planted tables are solved in fewer
 WHOLE = 12  # players up to which the interior point takes all states where R is no help
 LONGER = 20_000  # iterations of the first-order method, above
 
 
 def bytes_per_sample(n: int) -> int:
     """What one sample takes at most while it is being solved: tables, the matrix and its factor, indices."""
-    return max(first_order.bytes_per_sample(n) + 8 * 5 * min(int(FULL * 2**n), LARGEST) ** 2, _otherwise_bytes(n))
+    return max(first_order.bytes_per_sample(n) + 8 * 5 * min(2**n, LARGEST) ** 2, _otherwise_bytes(n))
 
 
 def _otherwise_bytes(n: int) -> int:
@@ -51,9 +51,8 @@ def _otherwise_bytes(n: int) -> int:
 def solve(program: Program, tolerance: float, max_iterations: int) -> Solution:
     """Solve until objective - bound ≤ tolerance·objective, one sample after the other.
 
-    max_iterations: of the interior point. Where R would have more states than `FULL` of all or than `LARGEST`, or gets
-    stuck, all states are taken: by the interior point up to `WHOLE` players, else by the first-order method. Before
-    that the simplex tries its way for `TRIAL` pivots, unless R was begun with more states than so many pivots get to.
+    max_iterations: of the interior point. Where R would have more states than `LARGEST`, or gets stuck, all states are
+    taken: by the interior point up to `WHOLE` players, else by the first-order method.
     """
     best = first_order.solve(program, tolerance, GLANCE)
     size = program.g.shape[-1]
@@ -64,10 +63,8 @@ def solve(program: Program, tolerance: float, max_iterations: int) -> Solution:
             continue
         error = best.d[row].abs()
         kept = (error >= NEAR * torch.minimum(error.amax(-1, keepdim=True), part.zeta)) & (program.order >= 1)
-        if kept.sum() <= min(FULL * size, LARGEST):
+        if kept.sum() <= LARGEST:
             best.take(_Rows(part, kept).run(tolerance, max_iterations), row)
-        if not done(best, row, tolerance) and kept.sum() <= TRIAL:
-            best.take(simplex.solve(part, tolerance, TRIAL), row)
         if done(best, row, tolerance):
             continue
         if size <= 2**WHOLE:
@@ -91,6 +88,14 @@ class _Rows(Iterates):
     def begin(self, kept: Bool[Tensor, "1 subsets"]) -> None:
         self.keep_states(kept)
         self.x, self.z = (torch.where(self.used[:, :, None], table, 1.0) for table in (self.x, self.z))
+        self.joined = False
+
+    def begin_anew(self, kept: Bool[Tensor, "1 subsets"]) -> None:
+        best = self.best
+        super().__init__(self.program)
+        self.best = best
+        self.idle -= GRACE
+        self.begin(kept)
 
     def keep_states(self, kept: Bool[Tensor, "1 subsets"]) -> None:
         self.states = States(kept)
@@ -114,26 +119,26 @@ class _Rows(Iterates):
         cost = (self.program.costs * torch.stack([theta, -theta], 2).clamp(min=0.0)).sum((1, 2, 3))
         violated = (left.abs() > (1.0 + OVER) * self.program.zeta) & ~kept & (self.program.order >= 1)
         joining = bool((cost - self.best.bound <= LOOK * cost.clamp(min=LOOK)) & violated.any())
+        self.idle = torch.where(gap < 0.9 * before, 0, self.idle.clamp(max=0) if joining else self.idle + 1)
         if joining:
             self.join(violated, left)
-        self.idle = torch.where((gap < 0.9 * before) | joining, 0, self.idle + 1)
+        elif self.joined and self.idle >= STUCK:
+            self.begin_anew(kept)
         finite = torch.isfinite(self.x.sum((1, 2, 3)) + self.z.sum((1, 2, 3)) + self.p.sum(-1))
         return (gap > tolerance * self.best.objective) & (self.idle < STALL) & finite
 
     def join(self, states: Bool[Tensor, "1 subsets"], left: Float64[Tensor, "1 subsets"]) -> None:
         """They come in well inside their box, with the multiplier 0 and products x·z like those of the others.
 
-        What is left on them beyond the box is a residual, which the next steps take away. Where many join, all begins
-        anew with them.
+        What is left on them beyond the box is a residual, which the next steps take away. Where many join, or steps
+        toward them come to nothing, all begins anew with them.
         """
         if states.sum() > MANY * self.states.kept.sum():
-            kept, best = self.states.kept | states, self.best
-            super().__init__(self.program)
-            self.best = best
-            return self.begin(kept)
+            return self.begin_anew(self.states.kept | states)
         mu = self.mean(torch.where(self.used[:, :, None], self.x * self.z, 0.0))
         zeta = self.program.zeta
         d = torch.clamp(left, -INSIDE * zeta, INSIDE * zeta)
         self.x[:, 2] = torch.where(states[:, None], torch.stack([zeta + d, zeta - d], 1), self.x[:, 2])
         self.z[:, 2] = torch.where(states[:, None], mu[:, 0] / zeta[:, None], self.z[:, 2])
         self.keep_states(self.states.kept | states)
+        self.joined = True

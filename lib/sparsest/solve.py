@@ -10,11 +10,10 @@ from .. import subsets
 from ..checks import require
 from . import low_order
 from .batches import in_batches
-from .methods import FROM, SOLVERS, TakesLong, choose, seconds
+from .methods import SHORT, SMALL, SOLVERS, TakesLong, choose, seconds
 from .table import Scaled, Sparsest, check, check_number
 
 SETTLED = 1e-3  # share of the strength that may lie at another order before it is said
-SMALL = 12  # players up to which the orders are settled by default
 LONG = 10.0  # seconds from which on it is said beforehand
 
 
@@ -44,15 +43,15 @@ def sparsest(
     method: "interior point" (interior_point.py) holds a matrix of 2**n × 2**n for each table at work and gets
     to gaps of 1e-6 and far below in 10 to 20 iterations. "first order" (first_order.py) holds tables only; gaps
     of 1e-3 take it some hundreds to thousands of iterations, gaps below 1e-5 often more than there is time for.
-    "rows" (rows.py) solves on the states that turn out to matter, which are few where ζ > 0: seconds for
-    networks with 12 to 14 players.
+    "rows" (rows.py) solves on the states that turn out to matter, which are few where ζ > 0: a tenth of a second for
+    networks with 10 players, seconds with 12 to 14.
     "simplex" (simplex.py) walks on the CPU, a table at a time, to an optimum in a corner, exact but for
     rounding. It is the fastest by far where some ten to two hundred interactions of low order explain a table, for any
     number of players; on most tables of networks it gets nowhere near in its 20,000 steps.
-    "auto" is the interior point up to 11 players, "rows" from 12 on, and with ζ = 0 the interior point or the first
-    order; `methods.choose` has the rule. From 9 players on the simplex comes first where interactions of up to three
-    players explain a table to within ζ (low_order.py), unless max_iterations is given, and on a GPU. Work that may take
-    more than 10 s is told beforehand, with a warning.
+    "auto" is the interior point up to 9 players, on a GPU up to 11, "rows" above that, and with ζ = 0 the interior
+    point or the first order; `methods.choose` has the rule. From 9 players on the simplex comes first where
+    interactions of up to three players explain a table to within ζ (low_order.py), unless max_iterations is given, and
+    on a GPU. Work that may take more than 10 s is told beforehand, with a warning.
 
     The interactions returned fit as returned, whatever the gap. Warns once if tables missed the tolerance, and once if
     more than a thousandth of the strength may belong to other orders.
@@ -73,10 +72,10 @@ def sparsest(
     solver, default = SOLVERS[method]
     limit = default if max_iterations is None else max_iterations
     check_number("max_iterations", limit, 1)
-    low = int(low_order.explained(tables, limits).sum()) if simplex_first and n >= FROM else 0
+    low = int(low_order.explained(tables, limits).sum()) if simplex_first and n >= SMALL else 0
     estimates = seconds(method, n, tolerance, len(tables) - low), low_order.seconds(n, low)
     least, most = map(sum, zip(*estimates, strict=True))
-    if n >= FROM and most > LONG:
+    if n >= SMALL and most > LONG:
         by = repr(method) if low == 0 else "'simplex'" if low == len(tables) else f"'simplex' and {method!r}"
         warnings.warn(
             f"{len(tables)} tables of {n} players by {by}, tolerance {tolerance:g}: about {least:.2g} to "
@@ -95,7 +94,8 @@ def sparsest(
             found = solver.solve(program, 0.999 * tolerance, limit)
         return scaled.answer(found.o, found.d, found.bound, weights, tie_break, found.iterations)
 
-    fields = in_batches(work, tables, limits, solver.bytes_per_sample)
+    one_by_one = 1 if method == "rows" and n <= SHORT else None
+    fields = in_batches(work, tables, limits, solver.bytes_per_sample, one_by_one)
     result = Sparsest(*(field.reshape((*values.shape[:-1], *field.shape[1:])) for field in fields))
     missed = ~(result.gap <= tolerance)
     if missed.any():
