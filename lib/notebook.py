@@ -29,7 +29,7 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
-from . import experiments, forked, kernel
+from . import experiments, forked, kernel, shipped
 from .closure import SHOWN, closure
 from .experiments import ROOT
 from .files import whole
@@ -240,6 +240,7 @@ def main() -> None:
     sources = ROOT / "notebooks"
     if arguments.command == "alone":
         name = arguments.notebook
+        shipped.bring()  # the tables of all experiments, without which its figures would be empty
         code, executed = (ROOT / "build" / "alone" / part / f"{name}.ipynb" for part in ("code", "run"))
         source = nbformat.read(sources / f"{name}.ipynb", as_version=4)
         write_code(code_of(source), code)

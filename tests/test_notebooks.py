@@ -575,3 +575,19 @@ def test_every_choice_is_judged_in_a_block_of_its_own(ran, run):
         assert row["combinations"] > few[row["claim"]]["combinations"], "of more choices"
         assert 0 <= row["share"] <= row["weakly"] <= 1 and row["low"] <= row["default"] <= row["high"], row["claim"]
     assert {row["choice"] for row in found["levels"]} >= {"added", "draw", "measured", "side", "sign", "solver"}
+
+
+def test_a_notebook_over_all_experiments_has_their_tables_first(monkeypatch) -> None:
+    """In a fresh clone they are in store/ alone: the notebook would be whole, with empty tables and figures."""
+    begun = []
+
+    def stop(*_) -> None:
+        begun.append("run")
+        raise RuntimeError("enough")
+
+    monkeypatch.setattr(notebook.shipped, "bring", lambda: begun.append("tables"))
+    monkeypatch.setattr(notebook, "run", stop)
+    monkeypatch.setattr(sys, "argv", ["lib.notebook", "alone", "claims"])
+    with pytest.raises(RuntimeError, match="enough"):
+        notebook.main()
+    assert begun == ["tables", "run"]
