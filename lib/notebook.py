@@ -127,7 +127,7 @@ def run(source: Path, output: Path, parameters: dict) -> None:
     for name in parameters:
         if name not in known:
             raise ValueError(f"parameter = {name!r}: {source.name} has {', '.join(known)}")
-    os.environ.update(forked.SET)
+    os.environ.update(forked.NOTEBOOK_ENVIRONMENT)
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it logs is said below, in one line
     partial = output.with_suffix(".partial.ipynb")
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -240,7 +240,8 @@ def main() -> None:
     sources = ROOT / "notebooks"
     if arguments.command == "alone":
         name = arguments.notebook
-        shipped.bring()  # the tables of all experiments, without which its figures would be empty
+        if ALONE[name]:
+            shipped.bring()  # the tables of all experiments, without which its figures would be empty
         code, executed = (ROOT / "build" / "alone" / part / f"{name}.ipynb" for part in ("code", "run"))
         source = nbformat.read(sources / f"{name}.ipynb", as_version=4)
         write_code(code_of(source), code)

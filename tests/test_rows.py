@@ -12,6 +12,7 @@ from test_sparsest import assert_consistent, network_tables, optimum, planted, t
 
 from lib import subsets
 from lib.sparsest import methods, rows, sparsest
+from lib.sparsest.batches import in_batches
 from lib.sparsest.row_equations import RowEquations, States
 from lib.sparsest.table import Scaled
 
@@ -116,6 +117,7 @@ def test_nine_players_by_rows_agree_with_all_states() -> None:
         (1, False, 1e-7, "interior point"),
         (9, False, 1e-4, "interior point"),
         (10, False, 1e-7, "rows"),
+        (12, False, 1e-4, "rows"),
         (11, True, 1e-7, "interior point"),
         (16, False, 1e-3, "rows"),
         (12, True, 1e-4, "interior point"),
@@ -153,6 +155,21 @@ def test_what_takes_longer_is_told_to_take_longer() -> None:
         assert list(low) == sorted(low) and list(high) == sorted(high)
         assert all(a <= b for a, b in zip(low, high, strict=True))
         assert methods.seconds(method, 12, 1e-4, 3)[1] == 3 * high[0]
+
+
+def test_each_worker_has_the_threads_that_are_its_share() -> None:
+    """A thread begins with as many as there are cores, whatever `torch.set_num_threads` said in another."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+
+        def work(v: torch.Tensor, zeta: torch.Tensor) -> tuple[torch.Tensor]:
+            return (torch.full((len(v),), torch.get_num_threads()),)
+
+        (threads,) = in_batches(work, torch.zeros(6, 2**4), torch.zeros(6), lambda n: 1)
+        assert threads.tolist() == [1] * 6 and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 INTERRUPTED = """

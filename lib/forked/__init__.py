@@ -19,7 +19,7 @@ from types import FrameType
 from .parents import end_with_parent
 
 SERVER = "COMPANION_SERVER"  # the variable with the path of the server's socket
-SET = {  # in the environment of every notebook
+NOTEBOOK_ENVIRONMENT = {  # of every notebook
     "TQDM_DISABLE": "1",  # a progress bar would be another output each time
     # Threads that spin are many times slower on a busy machine. Small letters, for in Turkish I is no capital of i.
     "OMP_WAIT_POLICY": "passive",
@@ -41,7 +41,7 @@ def served(root: Path) -> Iterator[dict[str, str]]:
         listener.bind(f"{place}/socket")
         listener.listen()
         command = [sys.executable, "-m", "lib.server", str(listener.fileno())]
-        environment = {**os.environ, **SET, "PYTHONOPTIMIZE": ""}
+        environment = {**os.environ, **NOTEBOOK_ENVIRONMENT, "PYTHONOPTIMIZE": ""}
         pipes = {"stdin": subprocess.PIPE, "pass_fds": [listener.fileno()], "start_new_session": True}
         server = subprocess.Popen(command, cwd=root, env=environment, **pipes)
         listener.close()  # else who asks would wait for ever for a server that is gone

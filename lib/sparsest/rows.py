@@ -12,7 +12,7 @@ then costs |R|³ instead of 8ⁿ. The program of R bounds the whole one from bel
 feasible there. A model that fits all states is so proven by the same certificate.
 
 R is begun with the states on which the first-order method, after some hundreds of iterations, is wrong by nearly ζ.
-States that the iterates violate join as they are found, without starting again.
+States that the iterates violate join as they are found, without starting again where few do and steps get on.
 
 Rows that are generated are columns of the dual: P. Gilmore and R. Gomory, "A linear programming approach to the
 cutting-stock problem", Operations Research 9, 1961.
@@ -91,6 +91,7 @@ class _Rows(Iterates):
         self.joined = False
 
     def begin_anew(self, kept: Bool[Tensor, "1 subsets"]) -> None:
+        """From the start, on other states; what is best so far stays."""
         best = self.best
         super().__init__(self.program)
         self.best = best
