@@ -1,5 +1,6 @@
 """Row generation against HiGHS on all states, its linear systems against dense ones; the choice of methods; SIGINT."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,6 @@ from test_sparsest import assert_consistent, network_tables, optimum, planted, t
 
 from lib import subsets
 from lib.sparsest import methods, rows, sparsest
-from lib.sparsest.batches import in_batches
 from lib.sparsest.row_equations import RowEquations, States
 from lib.sparsest.table import Scaled
 
@@ -157,19 +157,26 @@ def test_what_takes_longer_is_told_to_take_longer() -> None:
         assert methods.seconds(method, 12, 1e-4, 3)[1] == 3 * high[0]
 
 
-def test_each_worker_has_the_threads_that_are_its_share() -> None:
-    """A thread begins with as many as there are cores, whatever `torch.set_num_threads` said in another."""
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(2)
+WORKERS = """
+import psutil, torch
+from lib.sparsest.batches import in_batches
+torch.set_num_threads(2)
+before, seen = psutil.Process().num_threads(), []
+def work(values, zeta):
+    for _ in range(50):
+        torch.ones(512, 32, dtype=torch.float64) @ torch.ones(32, 512, dtype=torch.float64)
+    seen.append(psutil.Process().num_threads())
+    return (zeta,)
+in_batches(work, torch.zeros(16, 2**4), torch.zeros(16), lambda n: 1)
+print(max(seen) - before)
+"""
 
-        def work(v: torch.Tensor, zeta: torch.Tensor) -> tuple[torch.Tensor]:
-            return (torch.full((len(v),), torch.get_num_threads()),)
 
-        (threads,) = in_batches(work, torch.zeros(6, 2**4), torch.zeros(6), lambda n: 1)
-        assert threads.tolist() == [1] * 6 and torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
+def test_two_workers_are_two_threads() -> None:
+    """A product in a thread of its own has threads beside it, whatever `torch.set_num_threads` said in another."""
+    own = {**os.environ, "OMP_NUM_THREADS": "2"}
+    said = subprocess.run([sys.executable, "-c", WORKERS], env=own, capture_output=True, text=True, check=True).stdout
+    assert int(said) <= 2
 
 
 INTERRUPTED = """
