@@ -19,31 +19,31 @@ from .theory import decay, spindle
 ALPHAS = 97  # grid points over the range of α
 DELTAS_PER_DECADE = 16
 ROUNDS = 8  # of refinement, each four times finer than the one before
-HALVINGS = 14  # of the squares by which `resplit_within` refines
+HALVINGS = 14  # of the squares by which `resplit` refines
 
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Eq. 9 solved for several A, one a row: A = decay + spindle + residual."""
+    """Eq. 9 solved for several A: A = decay + spindle + residual."""
 
-    alpha: Float64[Tensor, " rows"]
-    beta: Float64[Tensor, " rows"]
-    delta: Float64[Tensor, " rows"]
-    gamma: Float64[Tensor, " rows"]
-    decay: Float64[Tensor, "rows 2 n"]
-    spindle: Float64[Tensor, "rows 2 n"]
-    decay_strength: Float64[Tensor, " rows"]  # Σ over m and signs
-    spindle_strength: Float64[Tensor, " rows"]
-    strength: Float64[Tensor, " rows"]  # ΣA
-    relative_residual: Float64[Tensor, " rows"]  # ‖residual‖₂ / ‖A‖₂
+    alpha: Float64[Tensor, "*rows"]
+    beta: Float64[Tensor, "*rows"]
+    delta: Float64[Tensor, "*rows"]
+    gamma: Float64[Tensor, "*rows"]
+    decay: Float64[Tensor, "*rows 2 n"]
+    spindle: Float64[Tensor, "*rows 2 n"]
+    decay_strength: Float64[Tensor, "*rows"]  # Σ over m and signs
+    spindle_strength: Float64[Tensor, "*rows"]
+    strength: Float64[Tensor, "*rows"]  # ΣA
+    relative_residual: Float64[Tensor, "*rows"]  # ‖residual‖₂ / ‖A‖₂
 
     @property
-    def spindle_share(self) -> Float64[Tensor, " rows"]:
+    def spindle_share(self) -> Float64[Tensor, "*rows"]:
         """Of ΣA, the spindle's part."""
         return self.spindle_strength / self.strength
 
     def interval(self, name: str, level: float = 0.9) -> tuple[Tensor, Tensor]:
-        """(low, high): the central `level` of the field `name`, or of the share, over the rows, each () or (2, n).
+        """(low, high): the central `level` of the field `name`, or of the share, over the first axis.
 
         Raises ValueError for an unknown name and for a level not between 0 and 1.
         """
@@ -152,28 +152,6 @@ def disentangle(
     )
 
 
-def resplit(
-    strength: Float64[Tensor, "samples 2 n"],
-    i_and: Float64[Tensor, "samples subsets"],
-    i_or: Float64[Tensor, "samples subsets"],
-    weights: Float64[Tensor, "rows samples"],
-    *,
-    delta_range: tuple[float, float] = (1e-3, 10.0),
-    alpha_range: tuple[float, float] | None = None,
-) -> Splits:
-    """Eq. 9 for weighted means over the samples, one split a row of `weights`; else as `disentangle`.
-
-    The decays are interpolated between the δ of the grid. Raises ValueError as `disentangle` does, and unless each row
-    of weights is at least 0 and sums to 1.
-    """
-    _check_disentangle(strength, i_and, i_or, delta_range, 0)
-    right = bool((weights >= 0).all()) and torch.allclose(weights.sum(1), torch.ones_like(weights[:, 0]))
-    require(right, "weights", "rows that are negative or sum to other than 1", "weights at least 0 that sum to 1")
-    alpha_range = _check_alpha_range(alpha_range, strength.shape[-1])
-    grid = _grid(delta_range, strength.device)
-    return _weighted(strength, _decays_at(i_and, i_or, grid), grid, weights, alpha_range)
-
-
 def decay_curves(
     i_and: Float64[Tensor, "samples subsets"],
     i_or: Float64[Tensor, "samples subsets"],
@@ -190,30 +168,19 @@ def decay_curves(
     return grid, _decays_at(i_and, i_or, grid)
 
 
-@dataclass(frozen=True, eq=False)
-class Parts:
-    """Eq. 9 solved within several ranges of δ and α, for several strengths of the samples and weightings of them."""
-
-    alpha: Float64[Tensor, "ranges tables rows"]
-    delta: Float64[Tensor, "ranges tables rows"]
-    decay_strength: Float64[Tensor, "ranges tables rows"]  # Σ over m and signs
-    spindle_strength: Float64[Tensor, "ranges tables rows"]
-    strength: Float64[Tensor, "ranges tables rows"]  # ΣA
-    relative_residual: Float64[Tensor, "ranges tables rows"]  # ‖residual‖₂ / ‖A‖₂
-
-
-def resplit_within(
+def resplit(
     strength: Float64[Tensor, "tables samples 2 n"],
     curves: tuple[Float64[Tensor, " deltas"], Float64[Tensor, "samples deltas 2 n"]],
     weights: Float64[Tensor, "rows samples"],
     ranges: Sequence[tuple[tuple[float, float], tuple[float, float]]],
-) -> Parts:
-    """Eq. 9 for weighted means over the samples within each (range of δ, range of α): what `resplit` gives, at once.
+) -> Splits:
+    """Eq. 9 for weighted means over the samples within each (range of δ, range of α): rows are (ranges, tables, rows).
 
-    curves: what `decay_curves` gives for I*. Its grid of δ and one of α are searched once for all ranges; from the best
-    point of the part within a range both parameters go on together, ever finer. A range of δ may be a part of that of
-    the curves. Some thirty times faster than `resplit` for each range. Raises ValueError as `resplit` does, and for a
-    range of δ that has no point of the grid.
+    curves: what `decay_curves` gives for I*, between whose δ decays are interpolated. Its grid of δ and one of α are
+    searched once for all ranges; from the best point of the part within a range both parameters go on together, ever
+    finer. A range of δ may be a part of that of the curves. Raises ValueError for strengths that are negative or not
+    finite, unless each row of weights is at least 0 and sums to 1, for a bad range of α, and for a range of δ that has
+    no point of the grid.
     """
     (grid, decays), n = curves, strength.shape[-1]
     _check_strength(strength)
@@ -227,7 +194,7 @@ def resplit_within(
         a, d = torch.einsum("bs,tsmk->tbmk", part, strength), torch.einsum("bs,sgmk->bgmk", part, decays)
         start = _best_on_grid(a, d, grid, alphas, limits)
         found.append(_finer(a, d, grid, alphas, limits, *start))
-    return Parts(*(torch.cat(field, -1) for field in zip(*found, strict=True)))
+    return Splits(*(torch.cat(field, 2) for field in zip(*found, strict=True)))
 
 
 def _all_alphas(ranges: list[tuple[float, float]]) -> Float64[Tensor, " alphas"]:
@@ -264,7 +231,7 @@ def _best_on_grid(a: Tensor, d: Tensor, grid: Tensor, alphas: Tensor, limits: li
 def _finer(
     a: Tensor, d: Tensor, grid: Tensor, alphas: Tensor, limits: list, log_delta: Tensor, alpha: Tensor
 ) -> tuple[Tensor, ...]:
-    """The fields of `Parts`: from each start a square of 3×3 candidates, half as large in each round."""
+    """The fields of `Splits`: from each start a square of 3×3 candidates, half as large in each round."""
     low, high, least, greatest = (
         grid.new_tensor([limit[i][j] for limit in limits])[:, None, None, None] for i in (0, 1) for j in (0, 1)
     )
@@ -298,7 +265,8 @@ def _finer(
     target = a.expand_as(a_decay)
     residual = target - a_decay - a_spindle
     relative = _ratio(_dot(residual, residual), _dot(target, target)).sqrt()
-    return alpha, log_delta.exp(), *(part.sum((-2, -1)) for part in (a_decay, a_spindle, target)), relative
+    sums = (part.sum((-2, -1)) for part in (a_decay, a_spindle, target))
+    return alpha, beta[..., 0, 0], log_delta.exp(), gamma[..., 0, 0], a_decay, a_spindle, *sums, relative
 
 
 def _grid(

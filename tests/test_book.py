@@ -461,7 +461,7 @@ def test_the_browsers_least_squares_is_libs(engine):
         strength = (strengths.by_order(*pair, 0.05) + hump) * (1 + 0.1 * torch.rand(1, 2, N, generator=draw))
         for least in (1e-6, 1e-3, 1e-2):
             ranges = [((least, 10.0), (0.5, 1.5))]
-            ours = disentangle.resplit_within(
+            ours = disentangle.resplit(
                 strength[None], (log_deltas, curves), torch.ones(1, 1, dtype=torch.float64), ranges
             )
             names = {"a": strength[0].tolist(), "d": curves.flatten().tolist(), "g": [1e-6, 10.0, len(log_deltas)]}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 from scipy.optimize import least_squares, nnls
 
-from lib.disentangle import decay_curves, disentangle, nonnegative_pair, resplit, resplit_within
+from lib.disentangle import decay_curves, disentangle, nonnegative_pair, resplit
 from lib.strengths import by_order
 from lib.subsets import orders
 from lib.theory import decay, spindle
@@ -218,19 +218,25 @@ def test_bad_input_is_named():
 def test_splits_of_weighted_means_are_those_of_the_means():
     i_and, i_or = sparse_interactions(8, 12, seed=7)
     strength = by_order(i_and, i_or)
-    one = disentangle(strength, i_and, i_or)
-    rows = torch.full((1, len(strength)), 1 / len(strength), dtype=torch.float64)
-    half = torch.zeros(1, len(strength), dtype=torch.float64)
-    half[0, : len(strength) // 2] = 1 / (len(strength) // 2)
-    found = resplit(strength, i_and, i_or, torch.cat([rows, half]))
+    rows = torch.full((2, len(strength)), 1 / len(strength), dtype=torch.float64)
     few = slice(len(strength) // 2)
+    rows[1] = 0.0
+    rows[1, few] = 2 / len(strength)
+    limits = [((1e-3, 10.0), (3 / 8, 2 - 1 / 8))]
+    found = resplit(strength[None], decay_curves(i_and, i_or), rows, limits)
+    assert found.decay.shape == found.spindle.shape == (1, 1, 2, 2, 8)
     other = disentangle(strength[few], i_and[few], i_or[few])
-    for k, split in enumerate((one, other)):
-        assert found.spindle_strength[k].item() == pytest.approx(split.spindle_strength, rel=1e-3, abs=1e-3)
-        assert found.decay_strength[k].item() == pytest.approx(split.decay_strength, rel=1e-3, abs=1e-3)
-        assert found.relative_residual[k].item() == pytest.approx(split.relative_residual, rel=1e-3, abs=1e-4)
-    with pytest.raises(ValueError, match="weights"):
-        resplit(strength, i_and, i_or, 2 * rows)
+    for k, split in enumerate((disentangle(strength, i_and, i_or), other)):
+        for name in STRENGTHS:
+            least = 5e-3 * found.strength[0, 0, k].item()  # the minimum is flat
+            assert getattr(found, name)[0, 0, k].item() == pytest.approx(getattr(split, name), rel=0, abs=least)
+        assert found.relative_residual[0, 0, k].item() == pytest.approx(split.relative_residual, rel=1e-3, abs=1e-4)
+    for part in ("decay", "spindle"):
+        torch.testing.assert_close(getattr(found, part).sum((-2, -1)), getattr(found, f"{part}_strength"))
+    shape = spindle(found.alpha.flatten(), found.beta.flatten(), 8)
+    torch.testing.assert_close(found.spindle[0, 0, :, 0], shape)
+    own = decay(i_and[None], i_or[None], found.delta[0, 0, :1], found.gamma[0, 0, :1]).mean(1)
+    torch.testing.assert_close(found.decay[0, 0, :1], own, rtol=1e-4, atol=1e-6)
 
 
 def test_splits_within_ranges_are_those_of_each_range():
@@ -241,22 +247,26 @@ def test_splits_within_ranges_are_those_of_each_range():
     weights[1], weights[2] = torch.eye(12, dtype=torch.float64)[3], 0.0
     weights[2, :6] = 1 / 6
     ranges = [((low, 10.0), alphas) for low in (1e-4, 1e-3, 1e-2) for alphas in ((0.5, 1.5), (3 / 8, 2 - 1 / 8))]
-    found = resplit_within(tables, decay_curves(i_and, i_or, (1e-4, 10.0)), weights, ranges)
+    found = resplit(tables, decay_curves(i_and, i_or, (1e-4, 10.0)), weights, ranges)
     assert found.alpha.shape == found.relative_residual.shape == (6, 2, 3)
     for k, (delta_range, alpha_range) in enumerate(ranges):
         for table, strength in enumerate(tables):
-            one = resplit(strength, i_and, i_or, weights, delta_range=delta_range, alpha_range=alpha_range)
+            limits = {"delta_range": delta_range, "alpha_range": alpha_range}
+            each = [disentangle(strength[row > 0], i_and[row > 0], i_or[row > 0], **limits) for row in weights]
             limits = ((found.alpha, alpha_range), (found.delta, delta_range))
             for value, (low, high) in limits:
                 assert (value[k, table] >= low * (1 - 1e-9)).all() and (value[k, table] <= high * (1 + 1e-9)).all()
-            torch.testing.assert_close(found.relative_residual[k, table], one.relative_residual, rtol=0, atol=1e-5)
-            torch.testing.assert_close(found.strength[k, table], one.strength)
+            residual = [one.relative_residual for one in each]
+            assert found.relative_residual[k, table].tolist() == pytest.approx(residual, rel=0, abs=2e-5)
+            total = weights @ strength.sum((1, 2))
+            torch.testing.assert_close(found.strength[k, table], total)
             for part in STRENGTHS:
-                share = getattr(found, part)[k, table] / one.strength
-                torch.testing.assert_close(share, getattr(one, part) / one.strength, rtol=0, atol=5e-3)
+                share = (getattr(found, part)[k, table] / total).tolist()
+                theirs = [getattr(one, part) / float(x) for one, x in zip(each, total, strict=True)]
+                assert share == pytest.approx(theirs, rel=0, abs=5e-3)
     with pytest.raises(ValueError, match="delta_range is .*; allowed: with a point of the curves' grid"):
-        resplit_within(tables, decay_curves(i_and, i_or, (1e-4, 10.0)), weights, [((20.0, 30.0), (0.5, 1.5))])
+        resplit(tables, decay_curves(i_and, i_or, (1e-4, 10.0)), weights, [((20.0, 30.0), (0.5, 1.5))])
     with pytest.raises(ValueError, match="weights"):
-        resplit_within(tables, decay_curves(i_and, i_or), 2 * weights, ranges[4:])
+        resplit(tables, decay_curves(i_and, i_or), 2 * weights, ranges[4:])
     with pytest.raises(ValueError, match="per_decade is 0"):
         decay_curves(i_and, i_or, per_decade=0)

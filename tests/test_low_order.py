@@ -58,7 +58,7 @@ def test_of_a_batch_each_table_goes_its_own_way(from_seven_players, monkeypatch)
     monkeypatch.setattr(simplex, "solve", lambda program, *rest: taken.append(len(program.g)) or walk(program, *rest))
     mixed = torch.stack([other[0], low[0], other[1], low[1]])
     found = sparsest(mixed, 0.06)
-    assert taken == [2] and (found.gap <= 1e-7).all()
+    assert sum(taken) == 2 and (found.gap <= 1e-7).all()
     alone = sparsest(other, 0.06, method="interior point")
     assert torch.equal(found.i_or[[0, 2]], alone.i_or) and torch.equal(found.iterations[[0, 2]], alone.iterations)
 

@@ -31,7 +31,7 @@ def equation(states: States, n: int) -> torch.Tensor:
     """`combine` as a matrix of (rows kept, 3 tables), unit vector by unit vector."""
     size = 2**n
     units = torch.eye(3 * size, dtype=torch.float64).view(3 * size, 1, 3, size)
-    return torch.stack([states.combine(u)[0, states.rows] for u in units], 1)
+    return torch.stack([states.combine(u)[0, states.of_sample[0].rows] for u in units], 1)
 
 
 @pytest.mark.parametrize("n", [1, 4, 6])
@@ -57,28 +57,117 @@ def test_the_matrix_is_that_of_its_definition(n: int) -> None:
     a = equation(states, n)
     dense = (a * diagonals.flatten()) @ a.T
     found = RowEquations(states, diagonals)
-    sign = states.sign[states.rows]
-    product = found.factor.tril() @ found.factor.tril().T
+    kept = states.of_sample[0].rows
+    sign = states.sign[kept]
+    lower = found.factors[0].tril()
+    product = lower @ lower.T
     torch.testing.assert_close(sign[:, None] * product * sign, dense, rtol=1e-12, atol=1e-12)
     right = torch.where(states.kept, torch.randn(1, 2**n, dtype=torch.float64), 0.0)
     y, flows = found.solve(right, right.new_tensor([1e-10]))
     torch.testing.assert_close(states.combine(flows), right, rtol=0.0, atol=1e-10)
-    torch.testing.assert_close(y[0, states.rows], torch.linalg.solve(dense, right[0, states.rows]), rtol=1e-8, atol=0.0)
+    torch.testing.assert_close(y[0, kept], torch.linalg.solve(dense, right[0, kept]), rtol=1e-8, atol=0.0)
+
+
+def test_samples_with_other_states_are_solved_as_each_alone() -> None:
+    """Also when some of them have left, and the states of one have changed."""
+    n, draw = 5, torch.Generator().manual_seed(2)
+    kept = torch.cat([some_states(n, count, seed=count) for count in (3, 31, 12, 1)])
+    diagonals = torch.rand(4, 3, 2**n, dtype=torch.float64, generator=draw) + 0.1
+    right = torch.randn(4, 2**n, dtype=torch.float64, generator=draw)
+    states = States(kept)
+    more = kept.clone()
+    more[2] |= some_states(n, 20, seed=9)[0]
+    left = torch.tensor([0, 2, 3])
+    for own, which in ((states, range(4)), (states.of(left), left.tolist()), (states.changed(more), range(4))):
+        rows_of = [own.kept[k : k + 1] for k in range(len(own.kept))]
+        b = torch.where(own.kept, right[list(which)], 0.0)
+        y, flows = RowEquations(own, diagonals[list(which)]).solve(b, b.new_full((len(b),), 1e-11))
+        for k, (sample, alone) in enumerate(zip(which, rows_of, strict=True)):
+            one, its = RowEquations(States(alone), diagonals[sample : sample + 1]).solve(
+                b[k : k + 1], b.new_tensor([1e-11])
+            )
+            torch.testing.assert_close(y[k : k + 1], one, rtol=1e-9, atol=1e-12)
+            torch.testing.assert_close(flows[k : k + 1], its, rtol=1e-9, atol=1e-12)
+
+
+def test_each_look_up_is_made_once() -> None:
+    kept = torch.cat([some_states(4, 5), some_states(4, 9)])
+    states, more = States(kept), kept.clone()
+    more[1, 1:] = True
+    again = states.changed(more)
+    assert again.of_sample[0] is states.of_sample[0] and again.of_sample[1] is not states.of_sample[1]
+    assert states.of(torch.tensor([1])).of_sample == states.of_sample[1:]
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_from_a_few_random_states_it_gets_to_the_optimum_of_all(seed: int) -> None:
+def test_from_a_few_random_states_it_gets_to_the_optimum_of_all(seed: int, monkeypatch) -> None:
     """The states that are needed join; a dozen of 127 to begin with."""
     values = tables(7, 1, seed)[0] if seed % 2 else planted(7, 6, seed)[2]
     zeta = [0.05, 0.3][seed // 3] * float(values.abs().max())
     scaled, whole = program(values, zeta)
     began = some_states(7, 12, seed)
-    iterates = rows._Rows(whole, began)
-    found = iterates.run(1e-6, 100)
-    assert (began <= iterates.states.kept).all() and began.sum() < iterates.states.kept.sum()
+    states = began.clone()
+    monkeypatch.setattr(rows.first_order, "solve", None)  # no need of a look
+    found = rows.solve(whole, 1e-6, 100, states)
+    assert (began <= states).all() and began.sum() < states.sum()
     exact = optimum(values, zeta) / float(scaled.unit)
     assert float(found.bound) <= exact * (1 + 1e-8) and exact * (1 - 1e-8) <= float(found.objective)
     assert float(found.objective - found.bound) <= 1e-6 * float(found.objective)
+
+
+def test_what_wants_to_begin_anew_does_so_with_its_states_and_the_others_go_on(monkeypatch) -> None:
+    """A sample of a batch whose first states are far too few, for so many join at once that it begins anew."""
+    values = tables(7, 3, seed=4)
+    scaled = Scaled(values, 0.3 * values.abs().amax(-1))
+    whole = scaled.program(scaled.weights(1e-4))
+    kept = torch.cat([some_states(7, count, seed=1) for count in (2, 127, 90)])
+    first = rows._Rows(whole, kept)
+    first.run(1e-6, 100)
+    assert first.anew.tolist() == [True, False, False] and (kept <= first.wanted).all()
+    assert first.wanted[0].sum() > 1.25 * kept[0].sum()
+    monkeypatch.setattr(rows.interior_point, "solve", None)  # no need of it
+    monkeypatch.setattr(rows.first_order, "solve", None)  # nor of a look
+    states = kept.clone()
+    found = rows.solve(whole, 1e-6, 100, states)
+    assert found.done(1e-6).all() and (first.wanted <= states).all()
+    for k, v in enumerate(values):
+        exact = optimum(v, float(scaled.zeta[k])) / float(scaled.unit[k])
+        assert float(found.bound[k]) <= exact * (1 + 1e-8) and exact * (1 - 1e-8) <= float(found.objective[k])
+
+
+def test_where_steps_come_to_nothing_all_states_are_taken(monkeypatch) -> None:
+    """Also what wants to begin again and again ends, and a table with nothing found is never called done."""
+    values = tables(6, 2, seed=0)
+    scaled = Scaled(values, 0.05 * values.abs().amax(-1))
+    whole = scaled.program(scaled.weights(1e-4))
+    begun = []
+
+    def stuck(iterates, tolerance, max_iterations):
+        begun.append(len(iterates.anew))
+        iterates.anew[:] = True
+        return rows.Solution.none(iterates.program)
+
+    monkeypatch.setattr(rows._Rows, "run", stuck)
+    assert not rows.Solution.none(whole).done(0.5).any()
+    found = rows.solve(whole, 1e-7, 100)
+    assert begun == [2] * rows.BEGINNINGS and found.done(1e-7).all()
+
+
+def test_no_more_states_are_kept_than_there_may_be(monkeypatch) -> None:
+    values, most = tables(7, 1, seed=4), []
+    scaled = Scaled(values, 0.02 * values.abs().amax(-1))
+    whole = scaled.program(scaled.weights(1e-4))
+    kept, matrix = some_states(7, 40), RowEquations.__init__
+
+    def seen(self, states, diagonals):
+        most.append(int(states.kept.sum()))
+        matrix(self, states, diagonals)
+
+    monkeypatch.setattr(RowEquations, "__init__", seen)
+    monkeypatch.setattr(rows, "LARGEST", 60)
+    assert rows.solve(whole, 1e-6, 100, kept.clone()).done(1e-6).all() and max(most) <= 60
+    monkeypatch.undo()
+    assert rows.solve(whole, 1e-6, 100, states := kept.clone()).done(1e-6).all() and states.sum() > 60
 
 
 def degenerate(n: int) -> torch.Tensor:

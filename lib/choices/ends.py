@@ -16,7 +16,7 @@ from scipy.interpolate import CubicSpline
 from torch import Tensor
 
 from ..checks import require
-from ..disentangle import decay_curves, resplit_within
+from ..disentangle import decay_curves, resplit
 from ..strengths import by_order
 from ..theory import spindle
 
@@ -82,7 +82,7 @@ def splits(
     ties do not move: of the condition's own, under noise of B's. The variables: alpha, delta, decay_strength,
     spindle_strength, total (ΣA), share (the spindle's, of ΣA) and relative_residual, (zeta, ties, condition);
     strength, decay, spindle and residual, (zeta, ties, condition, sign, order). Raises ValueError for an unknown
-    reference, and as `resplit_within` does.
+    reference, and as `resplit` does.
     """
     require(reference in REFERENCES, "reference", repr(reference), ", ".join(REFERENCES))
     dims = ("zeta", "ties", "condition")
@@ -114,7 +114,7 @@ def _split(
     """The fields of `splits` for one A and the decays of one I*; deltas and least are log δ."""
     grid, one = torch.from_numpy(deltas), torch.ones(1, 1, dtype=torch.float64)
     ranges = [((math.exp(least), math.exp(deltas[-1])), alpha_range)]
-    found = resplit_within(torch.from_numpy(strength)[None, None], (grid, torch.from_numpy(curves)[None]), one, ranges)
+    found = resplit(torch.from_numpy(strength)[None, None], (grid, torch.from_numpy(curves)[None]), one, ranges)
     alpha, delta, a_decay, a_spindle, total, residual = (
         float(getattr(found, name))
         for name in ("alpha", "delta", "decay_strength", "spindle_strength", "strength", "relative_residual")

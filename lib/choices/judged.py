@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from .. import claims
-from ..disentangle import Parts, decay_curves, resampling_weights, resplit_within
+from ..disentangle import Splits, decay_curves, resampling_weights, resplit
 from ..fits import merged, spindle_test
 from ..identified import misfit
 from ..randomness import derived_seed
@@ -179,7 +179,7 @@ class Judged:
         return {name: field[k, table].numpy() for name, field in fields.items()}
 
     def _split(self, condition: str, whose: str, letter: bool, side: str) -> tuple[list, dict[str, Tensor]]:
-        """The ranges of (δ, α), by the names of their levels, and the fields of `Parts` over (ranges, tables, rows)."""
+        """The ranges of (δ, α), by the names of their levels, and the fields of `Splits`, (ranges, tables, rows)."""
         levels = one(self.choices, "delta_min").levels
         deltas = {LETTER_LEVEL: LETTER} if letter else {level: (level, DELTAS[1]) for level in levels}
         ranges = {(a, b): (deltas[a], alpha_range(b, self.n))
@@ -187,15 +187,15 @@ class Judged:
         strength = self.a[:, self.found.conditions.index(condition)]
         if side == "measured":
             shared = self._curves(whose, letter)
-            found = resplit_within(strength, shared, self.weights, list(ranges.values()))
+            found = resplit(strength, shared, self.weights, list(ranges.values()))
         else:
             grid, curves = self._salient_curves(whose, letter)
             each = [
-                resplit_within(own[None], (grid, curve), self.weights, list(ranges.values()))
+                resplit(own[None], (grid, curve), self.weights, list(ranges.values()))
                 for own, curve in zip(strength, curves, strict=True)
             ]
             columns = zip(*(dataclasses.asdict(parts).values() for parts in each), strict=True)
-            found = Parts(*(torch.cat(column, 1) for column in columns))
+            found = Splits(*(torch.cat(column, 1) for column in columns))
         return list(ranges), dataclasses.asdict(found)
 
     def _curves(self, whose: str, letter: bool) -> tuple[Tensor, Tensor]:

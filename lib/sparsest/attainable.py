@@ -10,8 +10,9 @@ from torch import Tensor
 
 from .. import subsets
 from ..checks import require
-from . import interior_point
+from . import rows
 from .batches import in_batches
+from .methods import SOLVERS, choose, workers
 from .program import spread
 from .table import Scaled, check, check_number
 
@@ -47,9 +48,10 @@ def attainable_range(
     optimal dual p has |p| = 1 wherever some optimum is not 0, and then the sign of all optima there; so A(m) is
     maximised along the signs of p.
 
-    Every program is solved by the interior point (interior_point.py) to a proven relative gap of slack/1000,
-    which puts an end at most ‖·‖₁/1000 inside of where it should be; warns once if tables missed the gap. Raises
-    what `sparsest` raises, and ValueError for an order outside 1 … n.
+    Every program is solved by the method that `sparsest` takes by default, to a proven relative gap of slack/1000,
+    which puts an end at most ‖·‖₁/1000 inside of where it should be; warns once if tables missed the gap. All have the
+    same tables and nearly the same costs, so that row generation begins each with the states that it needed before.
+    Raises what `sparsest` raises, and ValueError for an order outside 1 … n.
     """
     check_number("slack", slack, 1e-9, 1.0)
     check_number("max_iterations", max_iterations, 1)
@@ -58,18 +60,21 @@ def attainable_range(
     for m in orders:
         require(1 <= m <= n, "an order", m, f"1 to {n}, the number of players")
     tolerance = slack / 1000
+    method = choose(n, bool((limits == 0).all()), tolerance, tables.device)
+    solver, _ = SOLVERS[method]
 
     def work(v: Tensor, zeta: Tensor) -> tuple[Tensor, ...]:
         scaled = Scaled(v, zeta)
         one = scaled.weights(0.0)
-        least = interior_point.solve(scaled.program(one), tolerance, max_iterations)
+        kept = {"kept": torch.zeros_like(v, dtype=torch.bool)} if solver is rows else {}
+        least = solver.solve(scaled.program(one), tolerance, max_iterations, **kept)
         sign = spread(least.p)[:, :2].sign()
         gaps, norms, ends = [(least.objective - least.bound) / least.objective], [least.objective], []
         for m in orders:
             price = slack * (scaled.order == m)
             along = torch.stack([one - price * sign, one + price * sign], 2)
             for costs in (one + price, along):
-                found = interior_point.solve(scaled.program(costs), tolerance, max_iterations)
+                found = solver.solve(scaled.program(costs), tolerance, max_iterations, **kept)
                 i_and, i_or, _, _ = scaled.interactions(found.o, found.d)
                 strength = i_and.abs() + i_or.abs()
                 ends.append(strength[:, scaled.order == m].sum(-1))
@@ -81,7 +86,7 @@ def attainable_range(
         gap = torch.where(some, torch.stack(gaps).amax(0), 0.0)
         return ends[:, 0::2], ends[:, 1::2], torch.where(some, excess, 0.0), gap
 
-    *fields, gap = in_batches(work, tables, limits, interior_point.bytes_per_sample)
+    *fields, gap = in_batches(work, tables, limits, solver.bytes_per_sample, workers(method, n))
     missed = ~(gap <= tolerance)
     if missed.any():
         warnings.warn(

@@ -23,28 +23,28 @@ def in_batches(
     values: Tensor,
     zeta: Tensor,
     bytes_per_sample: Callable[[int], int],
-    most_workers: int | None = None,
+    workers: int | None = None,
 ) -> list[Tensor]:
     """work(values, zeta) on parts of the samples, its results joined along them.
 
-    On a GPU as many samples at once as fit. On a CPU few, for the caches, and one thread for each such part: up
-    to 10 players the operations are so short that threads inside them gain little, and lose a lot where another
-    process has the other cores. `most_workers` is for work whose operations are so short that threads would wait for
-    each other, not for the cores. Raises MemoryError if not even one sample fits.
+    On a GPU as many samples at once as fit. On a CPU few, for the caches, and one thread for each such part: most
+    operations are so short that threads inside them would be woken in vain, and lose a lot where another process has
+    the other cores. Where parts are fewer than cores, `all_threads` has the others. `workers`: parts at once, at most;
+    unless given as many as there are threads. Raises MemoryError if not even one sample fits.
 
     Where the caller is interrupted, or a part fails, the others end at their next `stop_if_asked`.
     """
     n, device = subsets.player_count(values), values.device
-    workers = 1 if values.is_cuda else min(torch.get_num_threads(), most_workers or torch.get_num_threads())
+    workers = 1 if values.is_cuda else min(torch.get_num_threads(), workers or torch.get_num_threads())
     step = _samples_at_once(n, bytes_per_sample(n), len(values), workers, device)
     parts = list(zip(values.split(step), zeta.split(step), strict=True))
     stop = threading.Event()
 
     def work_on(part: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
-        _HERE.stop = stop
+        _HERE.stop, _HERE.threads = stop, max(1, workers // len(parts))
         return work(*part)
 
-    with _workers(workers, 1 if n <= 10 else workers // len(parts)) as pool:
+    with _workers(workers) as pool:
         try:
             results = list(pool.map(work_on, parts))
         except BaseException:
@@ -61,12 +61,24 @@ def stop_if_asked() -> None:
 
 
 @contextlib.contextmanager
-def _workers(count: int, threads: int) -> Iterator[ThreadPoolExecutor]:
+def all_threads() -> Iterator[None]:
+    """With a worker's share of the threads. Only an operation of many milliseconds is worth waking them."""
     before = torch.get_num_threads()
-    torch.set_num_threads(max(1, threads))
+    torch.set_num_threads(getattr(_HERE, "threads", before))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def _workers(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Each on one thread, but for what asks for more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
         # Each thread has a number of its own, which begins as the number of cores.
-        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(max(1, threads),)) as pool:
+        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             yield pool
     finally:
         torch.set_num_threads(before)

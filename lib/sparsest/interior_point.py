@@ -51,6 +51,7 @@ class Iterates:
     """
 
     combine, spread = staticmethod(combine), staticmethod(spread)
+    OF_SAMPLES = ("program", "used", "x", "z", "p", "count", "index", "idle")
 
     def __init__(self, program: Program):
         g, zeta, order = program.g, program.zeta, program.order
@@ -102,17 +103,28 @@ class Iterates:
             if len(keep) == 0 or iteration == max_iterations:
                 break
             if len(keep) < len(going):
-                for name in ("program", "used", "x", "z", "p", "count", "index", "idle"):
-                    setattr(self, name, getattr(self, name)[keep])
+                self.keep(keep)
             self.step(0.01 * tolerance * self.best.objective[self.index])
         return self.best
 
+    def keep(self, samples: Tensor) -> None:
+        """Of those still active these only."""
+        for name in self.OF_SAMPLES:
+            setattr(self, name, getattr(self, name)[samples])
+
+    def gap(self) -> Float64[Tensor, " samples"]:
+        return self.best.objective[self.index] - self.best.bound[self.index]
+
     def certify(self, tolerance: float, iteration: int) -> Bool[Tensor, " samples"]:
         """Whether samples have still to go on."""
-        before = self.best.objective[self.index] - self.best.bound[self.index]
+        before = self.gap()
         _, o, d = self.unknowns().unbind(1)
         gap = self.best.improve(self.program, self.index, o, d, self.p, iteration)
         self.idle = torch.where(gap < 0.9 * before, 0, self.idle + 1)
+        return self.unfinished(gap, tolerance)
+
+    def unfinished(self, gap: Float64[Tensor, " samples"], tolerance: float) -> Bool[Tensor, " samples"]:
+        """Not there yet, and not given up."""
         finite = torch.isfinite(self.x.sum((1, 2, 3)) + self.z.sum((1, 2, 3)) + self.p.sum(-1))
         return (gap > tolerance * self.best.objective[self.index]) & (self.idle < STALL) & finite
 

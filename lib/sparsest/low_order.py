@@ -52,8 +52,7 @@ def solve(program: Program, tolerance: float, max_iterations: int, method: Modul
     tried = low.nonzero().flatten()
     if len(tried):
         best.take(simplex.solve(program[tried], tolerance, pivots(n)), tried)
-    done = best.objective.isfinite() & (best.objective - best.bound <= tolerance * best.objective)
-    rest = (~done).nonzero().flatten()
+    rest = (~best.done(tolerance)).nonzero().flatten()
     if len(rest):
         best.take(method.solve(program[rest], tolerance, max_iterations), rest)
     return best

@@ -15,9 +15,8 @@ SOLVERS = {  # and after how many iterations each gives up
     "rows": (rows, 100),
 }
 FROM = {"cpu": 10, "cuda": 12}  # players from which on rows are generated: a GPU takes many small tables at once
-SHORT = 10  # and up to which its operations are so short that a second thread gains nothing
-SMALL = 12  # players up to which all of them are taken where ζ = 0
-DENSE = 14  # and up to which they may be, at once
+SHORT = 10  # and up to which they are tables so small that two workers would mostly wait for the interpreter
+DENSE = 14  # players up to which the interior point may take all states at once
 FINE = 1e-5  # relative gaps below it are more than the first-order method gets to
 A_SECOND = 4e10  # multiplications of a second, in factorisations, on two cores of a first-generation EPYC
 IN_TABLES = 2e9  # and in transforms
@@ -38,9 +37,14 @@ def choose(n: int, exact: bool, tolerance: float, device: torch.device) -> str:
     if n >= FROM.get(device.type, FROM["cuda"]) and not exact:
         method = "rows"
     else:
-        method = "interior point" if n <= SMALL or (n <= DENSE and tolerance < FINE) else "first order"
+        method = "interior point" if n <= rows.WHOLE or (n <= DENSE and tolerance < FINE) else "first order"
     fits = SOLVERS[method][0].bytes_per_sample(n) < 0.8 * free_memory(device)
     return method if fits else "first order"
+
+
+def workers(method: str, n: int) -> int | None:
+    """How many parts of a batch should be worked on at once; None for as many as there are threads."""
+    return 1 if method == "rows" and n <= SHORT else None
 
 
 def seconds(method: str, n: int, tolerance: float, samples: int) -> tuple[float, float]:
@@ -52,7 +56,7 @@ def seconds(method: str, n: int, tolerance: float, samples: int) -> tuple[float,
         low, high = 0.7 * dense, 1.3 * dense
     elif method == "rows":
         most = min(2.0**n, rows.LARGEST)
-        low = rows.GLANCE * table + 1.5 * STEPS * (0.1 * 2**n) ** 3 / 3 / A_SECOND
+        low = rows.LOOKS[0] * table + 1.5 * STEPS * (0.1 * 2**n) ** 3 / 3 / A_SECOND
         high = low + max(1.5 * STEPS * most**3 / 3 / A_SECOND, 1.3 * dense if n <= rows.WHOLE else steps * table)
     elif method == "first order":
         low, high = 0.5 * steps * table, min(20_000.0, 3 * steps) * table

@@ -17,7 +17,7 @@ import functools
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from .. import subsets
@@ -112,6 +112,9 @@ class Solution:
         self.bound[k] = torch.where(better_p, bound, self.bound[k])
         self.iterations[k] = iteration
         return self.objective[k] - self.bound[k]
+
+    def done(self, tolerance: float) -> Bool[Tensor, " samples"]:
+        return self.objective.isfinite() & (self.objective - self.bound <= tolerance * self.objective)
 
     def take(self, other: "Solution", k: Tensor) -> None:
         """What is better in `other`, which has the samples k, in place; its iterations are added."""

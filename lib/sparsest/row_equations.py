@@ -6,46 +6,71 @@ combine(D·spread(y)) = K y on R:
     K[S,T] = σ_S σ_T (t_a(S∩T) + t_o(N) - t_o(N∖S) - t_o(N∖T) + t_o(N∖(S∪T))) + D_d(S)·[S=T]
 
 where t_a = Z D_a and t_o = Z D_o are sums over subsets. Factors are those of the matrix without σ, which turns right
-sides and solutions instead.
+sides and solutions instead. Each sample has an R of its own, so that matrices differ in size: they are factored one
+after the other, and all else is done for the batch at once.
 """
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
-from .batches import stop_if_asked
-from .normal_equations import REFINEMENTS
+from .. import subsets
+from .batches import all_threads, stop_if_asked
 from .program import subset_sums, superset_sums
 
+REFINEMENTS = 12  # of each solution, at most: they cost little beside a factor, also where that had to be raised
 LEAST, FASTER, MOST = 1e-14, 100.0, 1e4  # what a diagonal is raised by where pivots fail: at first, by steps, at most
+
+LONG = 1000  # rows from which on threads gain more than it takes to wake them
+
+
+class Kept:
+    """The states kept of one sample, where their matrix looks up its entries, and room for its factor."""
+
+    def __init__(self, states: Bool[Tensor, " subsets"]):
+        self.rows = states.nonzero().flatten()
+        rows = self.rows.int()
+        with self.threads():
+            self.both = (rows[:, None] & rows).flatten()
+            self.either = (rows[:, None] | rows).flatten()
+        self.factor = torch.empty(len(rows), len(rows), dtype=torch.float64, device=states.device)
+
+    def threads(self) -> AbstractContextManager:
+        return all_threads() if len(self.rows) >= LONG else nullcontext()
 
 
 class States:
-    """The states kept of one sample, and the equation on them."""
+    """The states kept of each sample, and the equation on them."""
 
-    def __init__(self, kept: Bool[Tensor, "1 subsets"]):
-        self.kept, self.rows = kept, kept[0].nonzero().flatten()
-        every = torch.arange(kept.shape[-1], device=kept.device)
-        parity = torch.zeros_like(every)
-        for player in range(kept.shape[-1].bit_length() - 1):
-            parity ^= every >> player & 1
-        self.sign = 1.0 - 2.0 * parity.double()
-        rows = self.rows.int()
-        self.both = (rows[:, None] & rows).flatten()
-        self.neither = (every.shape[0] - 1 - (rows[:, None] | rows)).flatten()
-        # The matrix, a part of it and its factor; as new tensors they would cost more than the look-ups do.
-        self.workspace = self.sign.new_empty(3, len(rows), len(rows))
+    def __init__(self, kept: Bool[Tensor, "samples subsets"], known: Sequence[Kept | None] | None = None):
+        """known: of the samples where that is known already."""
+        self.kept = kept
+        self.of_sample = [old or Kept(states) for old, states in zip(known or [None] * len(kept), kept, strict=True)]
+        self.sign = 1.0 - 2.0 * (subsets.orders(kept.shape[-1].bit_length() - 1, kept.device) % 2).double()
+        # A matrix and a part of it; as new tensors they would cost more than the look-ups do.
+        largest = max((len(states.both) for states in self.of_sample), default=0)
+        self.workspace = self.sign.new_empty(2, largest)
 
-    def model(self, unknowns: Float64[Tensor, "1 3 subsets"]) -> Float64[Tensor, "1 subsets"]:
+    def of(self, samples: Tensor) -> "States":
+        return States(self.kept[samples], [self.of_sample[k] for k in samples.tolist()])
+
+    def changed(self, kept: Bool[Tensor, "samples subsets"]) -> "States":
+        same = (kept == self.kept).all(-1).tolist()
+        return States(kept, [old if as_before else None for old, as_before in zip(self.of_sample, same, strict=True)])
+
+    def model(self, unknowns: Float64[Tensor, "samples 3 subsets"]) -> Float64[Tensor, "samples subsets"]:
         """σ·A(σa, o) on all states."""
         inside = subset_sums(unknowns[:, 1])
         return self.sign * (subset_sums(self.sign * unknowns[:, 0]) + inside[:, -1:] - inside.flip(-1))
 
-    def combine(self, unknowns: Float64[Tensor, "1 3 subsets"]) -> Float64[Tensor, "1 subsets"]:
+    def combine(self, unknowns: Float64[Tensor, "samples 3 subsets"]) -> Float64[Tensor, "samples subsets"]:
         """The equation's left side: the model with the noise on the states kept, and 0 elsewhere."""
         return torch.where(self.kept, self.model(unknowns) + unknowns[:, 2], 0.0)
 
-    def spread(self, y: Float64[Tensor, "1 subsets"]) -> Float64[Tensor, "1 3 subsets"]:
+    def spread(self, y: Float64[Tensor, "samples subsets"]) -> Float64[Tensor, "samples 3 subsets"]:
         """The adjoint of `combine` for a y that is 0 where no state is kept: p, -Z p and y."""
         signed = self.sign * y
         p = self.sign * superset_sums(signed)
@@ -53,49 +78,59 @@ class States:
         inside = subset_sums(signed)
         return torch.stack([p, inside[:, -1:] - inside.flip(-1), y], 1)
 
-    def factorise(self, diagonals: Float64[Tensor, "1 3 subsets"]) -> "RowEquations":
-        return RowEquations(self, diagonals)
-
 
 class RowEquations:
     """Solves with K; one factorisation serves any number of right sides."""
 
-    def __init__(self, states: States, diagonals: Float64[Tensor, "1 3 subsets"]):
+    def __init__(self, states: States, diagonals: Float64[Tensor, "samples 3 subsets"]):
         self.states, self.diagonals = states, diagonals
-        rows = states.rows
-        first, second, third = diagonals[0].clone()
-        first[0] = second[0] = 0.0  # the empty set is in no interaction
+        first, second, third = diagonals.clone().unbind(1)
+        first[:, 0] = second[:, 0] = 0.0  # the empty set is in no interaction
         t_a, t_o = subset_sums(first), subset_sums(second)
-        matrix, part, factor = states.workspace
-        torch.index_select(t_a, 0, states.both, out=matrix.view(-1))
-        matrix += torch.index_select(t_o, 0, states.neither, out=part.view(-1)).view_as(matrix)
-        apart = t_o.flip(-1)[rows] - t_o[-1] / 2
-        matrix -= apart[:, None]
-        matrix -= apart
-        size, diagonal, boost = matrix.diagonal().clone(), matrix.diagonal(), LEAST
-        diagonal += third[rows]
-        self.factor, failed = torch.linalg.cholesky_ex(
-            matrix, out=(factor.mT, torch.empty((), dtype=torch.int32, device=factor.device))
-        )
-        while failed and boost < MOST:
-            diagonal += boost * size
-            boost *= FASTER
-            self.factor, failed = torch.linalg.cholesky_ex(matrix)
+        self.factors = [self._factorise(*tables) for tables in zip(states.of_sample, t_a, t_o, third, strict=True)]
+
+    def _factorise(self, kept: Kept, t_a: Tensor, t_o: Tensor, d_d: Tensor) -> Float64[Tensor, "rows rows"]:
+        """The lower factor of a sample."""
+        stop_if_asked()
+        rows, t_o = kept.rows, t_o.flip(-1)  # from here on by what is outside
+        flat, part = self.states.workspace[:, : len(kept.both)]
+        matrix, apart = flat.view(len(rows), len(rows)), t_o[rows] - t_o[0] / 2
+        info = torch.empty((), dtype=torch.int32, device=matrix.device)
+        with kept.threads():
+            torch.index_select(t_a, 0, kept.both, out=flat)
+            flat += torch.index_select(t_o, 0, kept.either, out=part)
+            matrix -= apart[:, None]
+            matrix -= apart
+            size, diagonal, boost = matrix.diagonal().clone(), matrix.diagonal(), LEAST
+            diagonal += d_d[rows]
+            factor, failed = torch.linalg.cholesky_ex(matrix, out=(kept.factor.mT, info))
+            while failed and boost < MOST:
+                diagonal += boost * size
+                boost *= FASTER
+                factor, failed = torch.linalg.cholesky_ex(matrix)
+        return factor
 
     def solve(
-        self, right: Float64[Tensor, "1 subsets"], allowance: Float64[Tensor, "1"]
-    ) -> tuple[Float64[Tensor, "1 subsets"], Float64[Tensor, "1 3 subsets"]]:
+        self, right: Float64[Tensor, "samples subsets"], allowance: Float64[Tensor, " samples"]
+    ) -> tuple[Float64[Tensor, "samples subsets"], Float64[Tensor, "samples 3 subsets"]]:
         """y and flows = D·spread(y), with combine(flows) = right up to `allowance`, a sum of absolute errors."""
         y, flows, left = torch.zeros_like(right), torch.zeros_like(self.diagonals), right
-        rows = self.states.rows
-        sign = self.states.sign[rows]
+        missed = range(len(right))
         for _ in range(REFINEMENTS + 1):
             stop_if_asked()
             step = torch.zeros_like(right)
-            half = torch.linalg.solve_triangular(self.factor, (sign * left[0, rows])[:, None], upper=False)
-            step[0, rows] = sign * torch.linalg.solve_triangular(self.factor.mT, half, upper=True)[:, 0]
+            for sample in missed:
+                step[sample] = self._substitute(sample, left[sample])
             y, flows = y + step, flows + self.diagonals * self.states.spread(step)
             left = right - self.states.combine(flows)
-            if (left.abs().sum(-1) <= allowance).all():
+            missed = (left.abs().sum(-1) > allowance).nonzero().flatten().tolist()
+            if not missed:
                 break
         return y, flows
+
+    def _substitute(self, sample: int, right: Float64[Tensor, " subsets"]) -> Float64[Tensor, " subsets"]:
+        rows, factor = self.states.of_sample[sample].rows, self.factors[sample]
+        sign, out = self.states.sign[rows], torch.zeros_like(right)
+        half = torch.linalg.solve_triangular(factor, (sign * right[rows])[:, None], upper=False)
+        out[rows] = sign * torch.linalg.solve_triangular(factor.mT, half, upper=True)[:, 0]
+        return out

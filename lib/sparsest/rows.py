@@ -11,8 +11,9 @@ intersection of two states for AND and by that of their complements for OR (row_
 then costs |R|³ instead of 8ⁿ. The program of R bounds the whole one from below: its y, with zeros elsewhere, is
 feasible there. A model that fits all states is so proven by the same certificate.
 
-R is begun with the states on which the first-order method, after some hundreds of iterations, is wrong by nearly ζ.
-States that the iterates violate join as they are found, without starting again where few do and steps get on.
+R is begun with the states on which the first-order method, after a hundred iterations, is wrong by nearly ζ.
+States that the iterates violate join as they are found; where they are many, or steps come to nothing with them, all
+begins anew with them.
 
 Rows that are generated are columns of the dual: P. Gilmore and R. Gomory, "A linear programming approach to the
 cutting-stock problem", Operations Research 9, 1961.
@@ -23,20 +24,20 @@ from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from . import first_order, interior_point
-from .interior_point import INSIDE, STALL, Iterates
+from .interior_point import INSIDE, Iterates
 from .program import Program, Solution
-from .row_equations import States
+from .row_equations import RowEquations, States
 
-GLANCE = 300  # iterations of the first-order method that say which states to begin with
-NEAR = 0.85  # a state is kept where they leave an error of so much of ζ
+LOOKS = 100, 300, 1000  # iterations of the first-order method; more where these found nothing better than no errors
+NEAR = 0.8  # a state is kept where they leave an error of so much of ζ
 LOOK = 0.1  # gap of the program of R from which on violated states join, relative to its cost or to LOOK of the table
 MANY = 0.25  # of R joining at once: then the iterates start again, for they are too far off to be mended
-STUCK = 3  # iterations without a better certificate after which those in which states joined start again
-GRACE = 12  # and after how many more they may be where they were
+STUCK = 5  # iterations without a better certificate after which those in which states joined start again
+BEGINNINGS = 6  # at most
 OVER = 1e-9  # of ζ: a state violated by less is let be; the certificate takes it as it is
 LARGEST = 10_000  # states of R, at most
 WHOLE = 12  # players up to which the interior point takes all states where R is no help
-LONGER = 20_000  # iterations of the first-order method, above
+LONGER = 20_000  # iterations of the first-order method, with more players
 
 
 def bytes_per_sample(n: int) -> int:
@@ -48,69 +49,86 @@ def _otherwise_bytes(n: int) -> int:
     return interior_point.bytes_per_sample(n) if n <= WHOLE else first_order.bytes_per_sample(n)
 
 
-def solve(program: Program, tolerance: float, max_iterations: int) -> Solution:
-    """Solve until objective - bound ≤ tolerance·objective, one sample after the other.
+def solve(
+    program: Program, tolerance: float, max_iterations: int, kept: Bool[Tensor, "samples subsets"] | None = None
+) -> Solution:
+    """Solve until objective - bound ≤ tolerance·objective.
 
-    max_iterations: of the interior point. Where R would have more states than `LARGEST`, or gets stuck, all states are
-    taken: by the interior point up to `WHOLE` players, else by the first-order method.
+    max_iterations: of the interior point, from each beginning. kept: the states to begin with, for programs of the same
+    tables with nearly the same costs; those that join are added to it. Where there are none yet, the first-order method
+    says which. Where R would have more states than `LARGEST`, or gets stuck, all states are taken: by the interior
+    point up to `WHOLE` players, else by the first-order method.
     """
-    best = first_order.solve(program, tolerance, GLANCE)
-    size = program.g.shape[-1]
-    for sample in range(len(program.g)):
-        row = torch.tensor([sample], device=program.g.device)
-        part = program[row]
-        if done(best, row, tolerance):
-            continue
-        error = best.d[row].abs()
-        kept = (error >= NEAR * torch.minimum(error.amax(-1, keepdim=True), part.zeta)) & (program.order >= 1)
-        if kept.sum() <= LARGEST:
-            best.take(_Rows(part, kept).run(tolerance, max_iterations), row)
-        if done(best, row, tolerance):
-            continue
-        if size <= 2**WHOLE:
-            best.take(interior_point.solve(part, tolerance, max_iterations), row)
-        else:
-            best.take(first_order.solve(part, tolerance, LONGER), row)
+    best = Solution.none(program)
+    kept = torch.zeros_like(program.g, dtype=torch.bool) if kept is None else kept
+    if not kept.any():
+        for look in LOOKS:
+            unseen = (~best.done(tolerance) & ~best.d.any(-1)).nonzero().flatten()
+            if len(unseen) == 0:
+                break
+            best.take(first_order.solve(program[unseen], tolerance, look), unseen)
+        error = best.d.abs()
+        kept |= (error >= NEAR * torch.minimum(error.amax(-1, keepdim=True), program.zeta)) & (program.order >= 1)
+    going = ~best.done(tolerance) & (kept.sum(-1) <= LARGEST)
+    for _ in range(BEGINNINGS):
+        samples = going.nonzero().flatten()
+        if len(samples) == 0:
+            break
+        iterates = _Rows(program[samples], kept[samples])
+        best.take(iterates.run(tolerance, max_iterations), samples)
+        kept[samples] = iterates.wanted
+        going[samples] = iterates.anew & (iterates.wanted.sum(-1) <= LARGEST)
+        going &= ~best.done(tolerance)
+    rest = (~best.done(tolerance)).nonzero().flatten()
+    if len(rest) == 0:
+        return best
+    if len(program.order) <= 2**WHOLE:
+        best.take(interior_point.solve(program[rest], tolerance, max_iterations), rest)
+    else:
+        best.take(first_order.solve(program[rest], tolerance, LONGER), rest)
     return best
 
 
-def done(found: Solution, row: Tensor, tolerance: float) -> bool:
-    return bool((found.objective[row] - found.bound[row] <= tolerance * found.objective[row]).all())
-
-
 class _Rows(Iterates):
-    """The iterates of one sample; p holds y."""
+    """The iterates, on the states kept; p holds y.
 
-    def __init__(self, program: Program, kept: Bool[Tensor, "1 subsets"]):
+    `anew` says which samples want to begin again, `wanted` with which states.
+    """
+
+    OF_SAMPLES = (*Iterates.OF_SAMPLES, "joined")
+
+    def __init__(self, program: Program, kept: Bool[Tensor, "samples subsets"]):
         super().__init__(program)
-        self.begin(kept)
-
-    def begin(self, kept: Bool[Tensor, "1 subsets"]) -> None:
-        self.keep_states(kept)
+        self.keep_states(States(kept))
         self.x, self.z = (torch.where(self.used[:, :, None], table, 1.0) for table in (self.x, self.z))
-        self.joined = False
+        self.joined = torch.zeros_like(kept[:, 0])
+        self.anew, self.wanted = self.joined.clone(), kept.clone()
 
-    def begin_anew(self, kept: Bool[Tensor, "1 subsets"]) -> None:
-        """From the start, on other states; what is best so far stays."""
-        best = self.best
-        super().__init__(self.program)
-        self.best = best
-        self.idle -= GRACE
-        self.begin(kept)
-
-    def keep_states(self, kept: Bool[Tensor, "1 subsets"]) -> None:
-        self.states = States(kept)
-        self.combine, self.spread, self.factorise = self.states.combine, self.states.spread, self.states.factorise
-        self.used[:, 2] = kept
+    def keep_states(self, states: States) -> None:
+        self.states = states
+        self.used[:, 2] = states.kept
         self.count = 2 * self.used.sum((1, 2)).to(self.x.dtype)
 
+    def keep(self, samples: Tensor) -> None:
+        super().keep(samples)
+        self.states = self.states.of(samples)
+
+    def combine(self, unknowns: Float64[Tensor, "samples 3 subsets"]) -> Float64[Tensor, "samples subsets"]:
+        return self.states.combine(unknowns)
+
+    def spread(self, p: Float64[Tensor, "samples subsets"]) -> Float64[Tensor, "samples 3 subsets"]:
+        return self.states.spread(p)
+
+    def factorise(self, diagonals: Float64[Tensor, "samples 3 subsets"]) -> RowEquations:
+        return RowEquations(self.states, diagonals)
+
     @property
-    def right(self) -> Float64[Tensor, "1 subsets"]:
+    def right(self) -> Float64[Tensor, "samples subsets"]:
         return torch.where(self.states.kept, self.program.g, 0.0)
 
     def certify(self, tolerance: float, iteration: int) -> Bool[Tensor, " samples"]:
         """As for all states; d is what the model leaves on those not kept. Violated ones join."""
-        before = self.best.objective - self.best.bound
+        before = self.gap()
         unknowns, kept = self.unknowns(), self.states.kept
         left = self.program.g - self.states.model(unknowns)
         d = torch.where(kept, unknowns[:, 2], left)
@@ -119,27 +137,28 @@ class _Rows(Iterates):
         theta = unknowns[:, :2]
         cost = (self.program.costs * torch.stack([theta, -theta], 2).clamp(min=0.0)).sum((1, 2, 3))
         violated = (left.abs() > (1.0 + OVER) * self.program.zeta) & ~kept & (self.program.order >= 1)
-        joining = bool((cost - self.best.bound <= LOOK * cost.clamp(min=LOOK)) & violated.any())
-        self.idle = torch.where(gap < 0.9 * before, 0, self.idle.clamp(max=0) if joining else self.idle + 1)
-        if joining:
-            self.join(violated, left)
-        elif self.joined and self.idle >= STUCK:
-            self.begin_anew(kept)
-        finite = torch.isfinite(self.x.sum((1, 2, 3)) + self.z.sum((1, 2, 3)) + self.p.sum(-1))
-        return (gap > tolerance * self.best.objective) & (self.idle < STALL) & finite
+        close = cost - self.best.bound[self.index] <= LOOK * cost.clamp(min=LOOK)
+        joining = close & violated.any(-1)
+        self.idle = torch.where((gap < 0.9 * before) | joining, 0, self.idle + 1)
+        number, there = violated.sum(-1), kept.sum(-1)
+        many = joining & ((number > MANY * there) | (number + there > LARGEST))
+        anew = many | (~joining & self.joined & (self.idle >= STUCK))
+        going = self.unfinished(gap, tolerance) & ~anew
+        self.anew[self.index] = anew
+        self.wanted[self.index] = kept | (violated & many[:, None])
+        if (joining & going).any():
+            self.join(violated & (joining & going)[:, None], left)
+        return going
 
-    def join(self, states: Bool[Tensor, "1 subsets"], left: Float64[Tensor, "1 subsets"]) -> None:
+    def join(self, states: Bool[Tensor, "samples subsets"], left: Float64[Tensor, "samples subsets"]) -> None:
         """They come in well inside their box, with the multiplier 0 and products x·z like those of the others.
 
-        What is left on them beyond the box is a residual, which the next steps take away. Where many join, or steps
-        toward them come to nothing, all begins anew with them.
+        What is left on them beyond the box is a residual, which the next steps take away.
         """
-        if states.sum() > MANY * self.states.kept.sum():
-            return self.begin_anew(self.states.kept | states)
         mu = self.mean(torch.where(self.used[:, :, None], self.x * self.z, 0.0))
         zeta = self.program.zeta
         d = torch.clamp(left, -INSIDE * zeta, INSIDE * zeta)
         self.x[:, 2] = torch.where(states[:, None], torch.stack([zeta + d, zeta - d], 1), self.x[:, 2])
         self.z[:, 2] = torch.where(states[:, None], mu[:, 0] / zeta[:, None], self.z[:, 2])
-        self.keep_states(self.states.kept | states)
-        self.joined = True
+        self.keep_states(self.states.changed(self.states.kept | states))
+        self.joined |= states.any(-1)

@@ -10,11 +10,13 @@ from .. import subsets
 from ..checks import require
 from . import low_order
 from .batches import in_batches
-from .methods import SHORT, SMALL, SOLVERS, TakesLong, choose, seconds
+from .methods import SOLVERS, TakesLong, choose, seconds, workers
 from .table import Scaled, Sparsest, check, check_number
 
 SETTLED = 1e-3  # share of the strength that may lie at another order before it is said
-LONG = 10.0  # seconds from which on it is said beforehand
+SETTLING = 12  # players up to which the default tolerance settles the strengths of all orders
+TOLD = 12  # and from which on it is said beforehand that work takes long
+LONG = 10.0  # seconds, at most
 
 
 def sparsest(
@@ -43,8 +45,8 @@ def sparsest(
     method: "interior point" (interior_point.py) holds a matrix of 2**n × 2**n for each table at work and gets
     to gaps of 1e-6 and far below in 10 to 20 iterations. "first order" (first_order.py) holds tables only; gaps
     of 1e-3 take it some hundreds to thousands of iterations, gaps below 1e-5 often more than there is time for.
-    "rows" (rows.py) solves on the states that turn out to matter, which are few where ζ > 0: a tenth of a second for
-    networks with 10 players, seconds with 12 to 14.
+    "rows" (rows.py) solves on the states that turn out to matter, which are few where ζ > 0: less than a tenth of a
+    second for networks with 10 players, seconds with 12 to 14.
     "simplex" (simplex.py) walks on the CPU, a table at a time, to an optimum in a corner, exact but for
     rounding. It is the fastest by far where some ten to two hundred interactions of low order explain a table, for any
     number of players; on most tables of networks it gets nowhere near in its 20,000 steps.
@@ -62,7 +64,7 @@ def sparsest(
     tables, limits = check(values, zeta)
     n = subsets.player_count(tables)
     if tolerance is None:
-        tolerance = tie_break / 1000 if tie_break and n <= SMALL else 1e-4
+        tolerance = tie_break / 1000 if tie_break and n <= SETTLING else 1e-4
     check_number("tolerance", tolerance, torch.finfo(torch.float64).eps, 1.0)
     require(ties in ("low", "high"), "ties", repr(ties), "'low', 'high'")
     simplex_first = method == "auto" and max_iterations is None and low_order.may_be(n, tables.device)
@@ -72,10 +74,10 @@ def sparsest(
     solver, default = SOLVERS[method]
     limit = default if max_iterations is None else max_iterations
     check_number("max_iterations", limit, 1)
-    low = int(low_order.explained(tables, limits).sum()) if simplex_first and n >= SMALL else 0
+    low = int(low_order.explained(tables, limits).sum()) if simplex_first and n >= TOLD else 0
     estimates = seconds(method, n, tolerance, len(tables) - low), low_order.seconds(n, low)
     least, most = map(sum, zip(*estimates, strict=True))
-    if n >= SMALL and most > LONG:
+    if n >= TOLD and most > LONG:
         by = repr(method) if low == 0 else "'simplex'" if low == len(tables) else f"'simplex' and {method!r}"
         warnings.warn(
             f"{len(tables)} tables of {n} players by {by}, tolerance {tolerance:g}: about {least:.2g} to "
@@ -94,8 +96,7 @@ def sparsest(
             found = solver.solve(program, 0.999 * tolerance, limit)
         return scaled.answer(found.o, found.d, found.bound, weights, tie_break, found.iterations)
 
-    one_by_one = 1 if method == "rows" and n <= SHORT else None
-    fields = in_batches(work, tables, limits, solver.bytes_per_sample, one_by_one)
+    fields = in_batches(work, tables, limits, solver.bytes_per_sample, workers(method, n))
     result = Sparsest(*(field.reshape((*values.shape[:-1], *field.shape[1:])) for field in fields))
     missed = ~(result.gap <= tolerance)
     if missed.any():
