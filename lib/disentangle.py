@@ -170,17 +170,17 @@ def decay_curves(
 
 def resplit(
     strength: Float64[Tensor, "tables samples 2 n"],
-    curves: tuple[Float64[Tensor, " deltas"], Float64[Tensor, "samples deltas 2 n"]],
+    curves: tuple[Float64[Tensor, " deltas"], Float64[Tensor, "*tables samples deltas 2 n"]],
     weights: Float64[Tensor, "rows samples"],
     ranges: Sequence[tuple[tuple[float, float], tuple[float, float]]],
 ) -> Splits:
     """Eq. 9 for weighted means over the samples within each (range of δ, range of α): rows are (ranges, tables, rows).
 
-    curves: what `decay_curves` gives for I*, between whose δ decays are interpolated. Its grid of δ and one of α are
-    searched once for all ranges; from the best point of the part within a range both parameters go on together, ever
-    finer. A range of δ may be a part of that of the curves. Raises ValueError for strengths that are negative or not
-    finite, unless each row of weights is at least 0 and sums to 1, for a bad range of α, and for a range of δ that has
-    no point of the grid.
+    curves: what `decay_curves` gives for I*, the decays for all tables or for each its own; between the δ they are
+    interpolated. Their grid of δ and one of α are searched once for all ranges; from the best point of the part within
+    a range both parameters go on together, ever finer. A range of δ may be a part of that of the curves. Raises
+    ValueError for strengths that are negative or not finite, unless each row of weights is at least 0 and sums to 1,
+    for a bad range of α, and for a range of δ that has no point of the grid.
     """
     (grid, decays), n = curves, strength.shape[-1]
     _check_strength(strength)
@@ -191,9 +191,13 @@ def resplit(
     found = []
     few = max(1, 1_000_000 // (len(strength) * len(grid) * len(alphas)))  # rows at once, for the caches
     for part in weights.split(few):
-        a, d = torch.einsum("bs,tsmk->tbmk", part, strength), torch.einsum("bs,sgmk->bgmk", part, decays)
+        a, d = torch.einsum("bs,tsmk->tbmk", part, strength), torch.einsum("bs,...sgmk->...bgmk", part, decays)
+        shape = a.shape[:2]
+        if decays.ndim == 5:  # tables are rows then, for a row has its own decays
+            a, d = a.flatten(0, 1)[None], d.flatten(0, 1)
         start = _best_on_grid(a, d, grid, alphas, limits)
-        found.append(_finer(a, d, grid, alphas, limits, *start))
+        fields = _finer(a, d, grid, alphas, limits, *start)
+        found.append([field.unflatten(2, shape).flatten(1, 2) if decays.ndim == 5 else field for field in fields])
     return Splits(*(torch.cat(field, 2) for field in zip(*found, strict=True)))
 
 

@@ -1,9 +1,14 @@
 """`make bench`: our speed beside a rival's on the same tables, in one run; ratios first.
 
-A line is *ratio, what, ours, the rival's*. Times are the best of several for short calls, one for long ones; a call
-before the first is not counted. Nothing here is a test: machines differ, and a slow one is no defect.
+python tests/bench.py [networks solvers many_players on_the_gpu transforms uncertainty extraction]
+
+Without names all parts. A line is *ratio, what, ours, the rival's*. Times are the best of several for short calls, one
+for long ones; a call before the first is not counted. Nothing here is a test: machines differ, and a slow one is no
+defect.
 """
 
+import argparse
+import math
 import os
 import platform
 import time
@@ -17,11 +22,13 @@ from shapiq import ExactComputer, Game
 from sklearn.ensemble import GradientBoostingRegressor
 from torch import Tensor, nn
 
-from lib import descent, networks, players, sparsest, strengths, subsets, theory
+from lib import descent, experiments, networks, players, sparsest, strengths, subsets, theory
+from lib import tables as files
 from lib.networks import Cut
 
 N = 10
 HIGHS_TABLES = 3  # HiGHS takes seconds a table; its time a table is measured on the first few of each kind
+PATIENCE = 120.0  # seconds of one table after which HiGHS is stopped: its ratio is then at least the one printed
 
 
 def best(call: Callable[[], object], repeats: int = 5) -> float:
@@ -69,7 +76,7 @@ def tables(kind: str, count: int, seed: int = 0, n: int = N) -> Tensor:
 
 
 def highs(values: np.ndarray, zeta: float, weights: np.ndarray) -> float:
-    """The optimum of Eq. 12 by scipy's HiGHS on the sparse linear program; returns the objective."""
+    """The optimum of Eq. 12 by scipy's HiGHS on the sparse linear program; NaN where it was stopped."""
     n = len(values).bit_length() - 1
     inside = scipy.sparse.csr_matrix([[1.0]])
     for _ in range(n):  # T ⊆ S, as a Kronecker power
@@ -88,10 +95,39 @@ def highs(values: np.ndarray, zeta: float, weights: np.ndarray) -> float:
         b_eq=np.append(values[1:] - values[0], 0.0),
         bounds=[(0, None)] * (4 * count) + [(None, None)] + [(-zeta, zeta)] * count,
         method="highs",
+        options={"time_limit": PATIENCE},
     )
+    if found.status == 1:  # of scipy: a limit was reached
+        return math.nan
     if found.status:
         raise RuntimeError(f"HiGHS: {found.message}")
     return found.fun
+
+
+def networks_of_digits() -> None:
+    """Tables of the digits' network that ships, certified to 1e-7: the default, all states at once, and HiGHS."""
+    folder = experiments.results("digits-vgg")
+    measured = files.read(folder / "values.nc")["values"]
+    nested = torch.from_numpy(files.read(folder / "nested-values.nc")["values"].values)
+    kinds = {f"digits at {name}": torch.from_numpy(measured.sel(timepoint=name).values) for name in "ABCD"}
+    kinds |= {"digits at B, nested": nested[:, -(2**11) :], "digits at B, all nested": nested}
+    for kind, values in kinds.items():
+        n = subsets.player_count(values)
+        zeta = 0.02 * strengths.swing(values)
+        weights = (1 + 1e-4 * subsets.orders(n).double()).numpy()
+        single = sum(best(lambda v=v, z=zeta: sparsest.sparsest(v, z), 2) for v in values[:HIGHS_TABLES]) / HIGHS_TABLES
+        batch, found = once(lambda v=values, z=zeta: sparsest.sparsest(v, z))
+        whole, _ = once(lambda v=values, z=zeta: sparsest.sparsest(v, z, method="interior point"))
+        note = f"a table; gaps up to {float(found.gap.max()):.1e}"
+        what = f"{kind}, n = {n}"
+        line(f"{what}, {len(values)} at once", batch / len(values), whole / len(values), "all states", note=note)
+        if n > 11:
+            continue  # minutes a table
+        rival = [once(lambda v=v, z=zeta, w=weights: highs(v.numpy(), float(z), w)) for v in values[:HIGHS_TABLES]]
+        seconds = sum(t for t, _ in rival) / len(rival)
+        over = max(float(found.objective[k]) / optimum - 1 for k, (_, optimum) in enumerate(rival))
+        line(f"{what}, one", single, seconds, "HiGHS", note=f"a table; {over:.1e} over its optimum at most")
+        line(f"{what}, {len(values)} at once", batch / len(values), seconds, "HiGHS", note="a table")
 
 
 def solvers() -> None:
@@ -139,7 +175,9 @@ def many_players() -> None:
         whole, _ = once(lambda v=values, z=zeta: sparsest.sparsest(v, z, 1e-4, method="interior point"))
         costs = (1 + 1e-4 * subsets.orders(12).double()).numpy()
         rival, optimum = once(lambda v=values, z=zeta, w=costs: highs(v.numpy(), z, w))
-        note = f"all states at once {whole:.3g} s; {float(found.objective) / optimum - 1:.1e} over the optimum"
+        over = float(found.objective) / optimum - 1
+        note = f"all states at once {whole:.3g} s; "
+        note += "HiGHS was stopped there" if math.isnan(over) else f"{over:.1e} over the optimum"
         line(f"auto, {kind}, n = 12", ours, rival, "HiGHS", note=note)
     for n, other, tolerance in ((12, "interior point", 1e-4), (14, "first order", 1e-3), (16, "first order", 1e-3)):
         for kind in ("untrained", "planted"):
@@ -252,10 +290,21 @@ def extraction() -> None:
         line(f"value table, {name}", ours, best(bare, 3), "bare  ")
 
 
+PARTS = {
+    "networks": networks_of_digits,
+    **{part.__name__: part for part in (solvers, many_players, on_the_gpu, transforms, uncertainty, extraction)},
+}
+
+
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python tests/bench.py", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"all unless named: {', '.join(PARTS)}")
+    asked = parser.parse_args().parts or list(PARTS)
+    if unknown := [name for name in asked if name not in PARTS]:
+        parser.error(f"part is {unknown[0]!r}; allowed: {', '.join(PARTS)}")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__} on {device}\n"
     )
-    for part in (solvers, many_players, on_the_gpu, transforms, uncertainty, extraction):
-        part()
+    for name in asked:
+        PARTS[name]()

@@ -1,6 +1,5 @@
 """One set of interactions, judged: every claim with every τ, I*, least δ, range of α and unit that can touch it."""
 
-import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from .. import claims
-from ..disentangle import Splits, decay_curves, resampling_weights, resplit
+from ..disentangle import decay_curves, resampling_weights, resplit
 from ..fits import merged, spindle_test
 from ..identified import misfit
 from ..randomness import derived_seed
@@ -34,6 +33,7 @@ from .solved import ADDED, OTHER, Extracted, Extraction
 DELTAS = (1e-6, 10.0)  # the decays are known for these δ
 LETTER = (1e-12, 1e-3)  # δ as the paper prints it, δ ≤ 1e-3; below 1e-12 M(δ) is the identity
 TIMEPOINTS = "ABCD"
+FIELDS = ("spindle_strength", "decay_strength", "strength", "relative_residual")  # of the splits, that claims are about
 
 
 class Judged:
@@ -166,8 +166,8 @@ class Judged:
 
     # Figures 4 and 5
 
-    def _parts(self, chosen: dict, condition: str) -> dict[str, np.ndarray]:
-        """Fields of Eq. 9 solved for a condition, each of all samples and then of each resample."""
+    def _part(self, chosen: dict, condition: str, name: str) -> np.ndarray:
+        """A field of Eq. 9 solved for a condition (FIELDS), of all samples and then of each resample."""
         known = {"self": condition, "converged": "D", "undisturbed": "B", OTHER_SEED: OTHER}
         whose, letter = known[chosen["reference"]], chosen["delta_min"] == LETTER_LEVEL
         fit = condition, whose, letter, chosen["side"]
@@ -176,35 +176,26 @@ class Judged:
         ranges, fields = self.splits[fit]
         k = ranges.index((chosen["delta_min"], chosen["alpha"]))
         table = self.tables.index((_extraction(chosen), chosen["tau"]))
-        return {name: field[k, table].numpy() for name, field in fields.items()}
+        return fields[name][k, table]
 
-    def _split(self, condition: str, whose: str, letter: bool, side: str) -> tuple[list, dict[str, Tensor]]:
-        """The ranges of (δ, α), by the names of their levels, and the fields of `Splits`, (ranges, tables, rows)."""
+    def _split(self, condition: str, whose: str, letter: bool, side: str) -> tuple[list, dict[str, np.ndarray]]:
+        """The ranges of (δ, α), by the names of their levels, and fields of `Splits`, (ranges, tables, rows)."""
         levels = one(self.choices, "delta_min").levels
         deltas = {LETTER_LEVEL: LETTER} if letter else {level: (level, DELTAS[1]) for level in levels}
         ranges = {(a, b): (deltas[a], alpha_range(b, self.n))
                   for a in deltas for b in one(self.choices, "alpha").levels}  # fmt: skip
         strength = self.a[:, self.found.conditions.index(condition)]
-        if side == "measured":
-            shared = self._curves(whose, letter)
-            found = resplit(strength, shared, self.weights, list(ranges.values()))
-        else:
-            grid, curves = self._salient_curves(whose, letter)
-            each = [
-                resplit(own[None], (grid, curve), self.weights, list(ranges.values()))
-                for own, curve in zip(strength, curves, strict=True)
-            ]
-            columns = zip(*(dataclasses.asdict(parts).values() for parts in each), strict=True)
-            found = Splits(*(torch.cat(column, 1) for column in columns))
-        return list(ranges), dataclasses.asdict(found)
+        curves = self._curves(whose, letter) if side == "measured" else self._salient_curves(whose, letter)
+        found = resplit(strength, curves, self.weights, list(ranges.values()))
+        return list(ranges), {name: getattr(found, name).numpy() for name in FIELDS}
 
     def _curves(self, whose: str, letter: bool) -> tuple[Tensor, Tensor]:
         if (whose, letter) not in self.curves:
             self.curves[whose, letter] = decay_curves(*self.found.of(whose), LETTER if letter else DELTAS)
         return self.curves[whose, letter]
 
-    def _salient_curves(self, whose: str, letter: bool) -> tuple[Tensor, list[Tensor]]:
-        """log δ, and for each table the decays, (samples, deltas, 2, n), of what is above its τ at each δ."""
+    def _salient_curves(self, whose: str, letter: bool) -> tuple[Tensor, Tensor]:
+        """log δ, and the decays of what is above a table's τ at each δ, (tables, samples, deltas, 2, n)."""
         if (whose, letter, "both") not in self.curves:
             grid, whole = self._curves(whose, letter)
             pair = [table[:, None] for table in merge_singletons(*self.found.of(whose))]
@@ -216,12 +207,14 @@ class Judged:
                     if limit.any():
                         part.append(by_order(*shrunk, limit[:, None]))
             found = [torch.cat(part, 1) if part else whole for part in parts]
-            self.curves[whose, letter, "both"] = grid, found
+            self.curves[whose, letter, "both"] = grid, torch.stack(found)
         return self.curves[whose, letter, "both"]
 
     def _change(self, chosen: dict, pair: str) -> tuple[float, np.ndarray]:
-        before, after = (self._parts(chosen, name) for name in pair)
-        return _first(after["spindle_strength"] / after["strength"] - before["spindle_strength"] / before["strength"])
+        before, after = (
+            self._part(chosen, name, "spindle_strength") / self._part(chosen, name, "strength") for name in pair
+        )
+        return _first(after - before)
 
     def _removed(self, chosen: dict) -> tuple[float, np.ndarray]:
         return self._change(chosen, "AB")
@@ -233,11 +226,11 @@ class Judged:
         units = [self._unit(chosen, name) for name in TIMEPOINTS]
         if not all(units):
             return None, np.empty(0)
-        sizes = [self._parts(chosen, name)["decay_strength"] for name in TIMEPOINTS]
+        sizes = [self._part(chosen, name, "decay_strength") for name in TIMEPOINTS]
         return _first(_trends(np.stack(sizes, 1) / units))
 
     def _residual(self, chosen: dict) -> tuple[float, np.ndarray]:
-        return _first(np.max([self._parts(chosen, name)["relative_residual"] for name in TIMEPOINTS], 0))
+        return _first(np.max([self._part(chosen, name, "relative_residual") for name in TIMEPOINTS], 0))
 
     def _under_noise(self, chosen: dict, kind: str, part: str) -> np.ndarray | None:
         """A part's strength at B and at each level, (rows, levels)."""
@@ -246,7 +239,7 @@ class Judged:
         units = [self._unit(chosen, name if own else "B", "order 1") if own else 1.0 for name in names]
         if not all(units):
             return None
-        return np.stack([self._parts(chosen, name)[part] for name in names], 1) / units
+        return np.stack([self._part(chosen, name, part) for name in names], 1) / units
 
     def _noise_fitted(self, chosen: dict, kind: str) -> tuple[float | None, np.ndarray]:
         sizes = self._under_noise(chosen, kind, "spindle_strength")
