@@ -179,13 +179,18 @@ def resplit(
     curves: what `decay_curves` gives for I*, the decays for all tables or for each its own; between the δ they are
     interpolated. Their grid of δ and one of α are searched once for all ranges; from the best point of the part within
     a range both parameters go on together, ever finer. A range of δ may be a part of that of the curves. Raises
-    ValueError for strengths that are negative or not finite, unless each row of weights is at least 0 and sums to 1,
-    for a bad range of α, and for a range of δ that has no point of the grid.
+    ValueError for strengths that are negative or not finite, for other than one set of decays for all tables or one for
+    each, unless each row of weights is at least 0 and sums to 1, for a bad range of α, and for a range of δ that has no
+    point of the grid.
     """
     (grid, decays), n = curves, strength.shape[-1]
     _check_strength(strength)
     right = bool((weights >= 0).all()) and torch.allclose(weights.sum(1), torch.ones_like(weights[:, 0]))
     require(right, "weights", "rows that are negative or sum to other than 1", "weights at least 0 that sum to 1")
+    own = decays.ndim == 5  # decays of its own for each table
+    require(
+        not own or len(decays) == len(strength), "tables of decays", len(decays), f"{len(strength)}, as of strengths"
+    )
     limits = [(tuple(map(math.log, deltas)), _check_alpha_range(alphas, n)) for deltas, alphas in ranges]
     alphas = _all_alphas([alpha_range for _, alpha_range in limits]).to(strength.device)
     found = []
@@ -193,11 +198,11 @@ def resplit(
     for part in weights.split(few):
         a, d = torch.einsum("bs,tsmk->tbmk", part, strength), torch.einsum("bs,...sgmk->...bgmk", part, decays)
         shape = a.shape[:2]
-        if decays.ndim == 5:  # tables are rows then, for a row has its own decays
+        if own:  # tables are rows then, for a row has its own decays
             a, d = a.flatten(0, 1)[None], d.flatten(0, 1)
         start = _best_on_grid(a, d, grid, alphas, limits)
         fields = _finer(a, d, grid, alphas, limits, *start)
-        found.append([field.unflatten(2, shape).flatten(1, 2) if decays.ndim == 5 else field for field in fields])
+        found.append([field.unflatten(2, shape).flatten(1, 2) if own else field for field in fields])
     return Splits(*(torch.cat(field, 2) for field in zip(*found, strict=True)))
 
 

@@ -1,6 +1,6 @@
 """`make bench`: our speed beside a rival's on the same tables, in one run; ratios first.
 
-python tests/bench.py [networks solvers many_players on_the_gpu transforms uncertainty extraction]
+python tests/bench.py [networks random_networks solvers many_players on_the_gpu transforms uncertainty extraction]
 
 Without names all parts. A line is *ratio, what, ours, the rival's*. Times are the best of several for short calls, one
 for long ones; a call before the first is not counted. Nothing here is a test: machines differ, and a slow one is no
@@ -162,6 +162,16 @@ def solvers() -> None:
         line(f"sparsest, {kind}, n = {N}, 5 tables", ours, seconds, "SGD  ", note=note)
 
 
+def random_networks() -> None:
+    """The default alone, a table of 12 to 16 players at a time: rivals take minutes to hours there."""
+    for n, tolerance in ((12, 1e-4), (14, 1e-4), (16, 1e-3)):
+        for kind in ("untrained", "overfitted", "boosted trees", "planted"):
+            values = tables(kind, 1, n=n)[0]
+            zeta = 0.02 * float(strengths.swing(values[None]))
+            seconds, found = once(lambda v=values, z=zeta, t=tolerance: sparsest.sparsest(v, z, t))
+            print(f"             {kind}, n = {n}: {seconds:.3g} s, gap {float(found.gap):.1e}", flush=True)
+
+
 def many_players() -> None:
     """The methods beside each other; the first-order one to 1e-3.
 
@@ -292,7 +302,10 @@ def extraction() -> None:
 
 PARTS = {
     "networks": networks_of_digits,
-    **{part.__name__: part for part in (solvers, many_players, on_the_gpu, transforms, uncertainty, extraction)},
+    **{
+        part.__name__: part
+        for part in (random_networks, solvers, many_players, on_the_gpu, transforms, uncertainty, extraction)
+    },
 }
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 from scipy.optimize import least_squares, nnls
 
-from lib.disentangle import decay_curves, disentangle, nonnegative_pair, resplit
+from lib.disentangle import _weighted, decay_curves, disentangle, nonnegative_pair, resplit
 from lib.strengths import by_order
 from lib.subsets import orders
 from lib.theory import decay, spindle
@@ -215,28 +215,27 @@ def test_bad_input_is_named():
         disentangle(strength[0], i_and, i_or)
 
 
+def of_weighted_means(strength, i_and, i_or, weights, delta_range=(1e-3, 10.0), alpha_range=None):
+    """As `disentangle` splits its resamples."""
+    grid, decays = decay_curves(i_and, i_or, delta_range)
+    n = strength.shape[-1]
+    return _weighted(strength, decays, grid, weights, alpha_range or (3 / n, 2 - 1 / n))
+
+
 def test_splits_of_weighted_means_are_those_of_the_means():
     i_and, i_or = sparse_interactions(8, 12, seed=7)
     strength = by_order(i_and, i_or)
-    rows = torch.full((2, len(strength)), 1 / len(strength), dtype=torch.float64)
+    one = disentangle(strength, i_and, i_or)
+    rows = torch.full((1, len(strength)), 1 / len(strength), dtype=torch.float64)
+    half = torch.zeros(1, len(strength), dtype=torch.float64)
+    half[0, : len(strength) // 2] = 1 / (len(strength) // 2)
+    found = of_weighted_means(strength, i_and, i_or, torch.cat([rows, half]))
     few = slice(len(strength) // 2)
-    rows[1] = 0.0
-    rows[1, few] = 2 / len(strength)
-    limits = [((1e-3, 10.0), (3 / 8, 2 - 1 / 8))]
-    found = resplit(strength[None], decay_curves(i_and, i_or), rows, limits)
-    assert found.decay.shape == found.spindle.shape == (1, 1, 2, 2, 8)
     other = disentangle(strength[few], i_and[few], i_or[few])
-    for k, split in enumerate((disentangle(strength, i_and, i_or), other)):
-        for name in STRENGTHS:
-            least = 5e-3 * found.strength[0, 0, k].item()  # the minimum is flat
-            assert getattr(found, name)[0, 0, k].item() == pytest.approx(getattr(split, name), rel=0, abs=least)
-        assert found.relative_residual[0, 0, k].item() == pytest.approx(split.relative_residual, rel=1e-3, abs=1e-4)
-    for part in ("decay", "spindle"):
-        torch.testing.assert_close(getattr(found, part).sum((-2, -1)), getattr(found, f"{part}_strength"))
-    shape = spindle(found.alpha.flatten(), found.beta.flatten(), 8)
-    torch.testing.assert_close(found.spindle[0, 0, :, 0], shape)
-    own = decay(i_and[None], i_or[None], found.delta[0, 0, :1], found.gamma[0, 0, :1]).mean(1)
-    torch.testing.assert_close(found.decay[0, 0, :1], own, rtol=1e-4, atol=1e-6)
+    for k, split in enumerate((one, other)):
+        assert found.spindle_strength[k].item() == pytest.approx(split.spindle_strength, rel=1e-3, abs=1e-3)
+        assert found.decay_strength[k].item() == pytest.approx(split.decay_strength, rel=1e-3, abs=1e-3)
+        assert found.relative_residual[k].item() == pytest.approx(split.relative_residual, rel=1e-3, abs=1e-4)
 
 
 def test_splits_within_ranges_are_those_of_each_range():
@@ -251,22 +250,47 @@ def test_splits_within_ranges_are_those_of_each_range():
     assert found.alpha.shape == found.relative_residual.shape == (6, 2, 3)
     for k, (delta_range, alpha_range) in enumerate(ranges):
         for table, strength in enumerate(tables):
-            limits = {"delta_range": delta_range, "alpha_range": alpha_range}
-            each = [disentangle(strength[row > 0], i_and[row > 0], i_or[row > 0], **limits) for row in weights]
+            one = of_weighted_means(strength, i_and, i_or, weights, delta_range, alpha_range)
             limits = ((found.alpha, alpha_range), (found.delta, delta_range))
             for value, (low, high) in limits:
                 assert (value[k, table] >= low * (1 - 1e-9)).all() and (value[k, table] <= high * (1 + 1e-9)).all()
-            residual = [one.relative_residual for one in each]
-            assert found.relative_residual[k, table].tolist() == pytest.approx(residual, rel=0, abs=2e-5)
-            total = weights @ strength.sum((1, 2))
-            torch.testing.assert_close(found.strength[k, table], total)
+            torch.testing.assert_close(found.relative_residual[k, table], one.relative_residual, rtol=0, atol=1e-5)
+            torch.testing.assert_close(found.strength[k, table], one.strength)
             for part in STRENGTHS:
-                share = (getattr(found, part)[k, table] / total).tolist()
-                theirs = [getattr(one, part) / float(x) for one, x in zip(each, total, strict=True)]
-                assert share == pytest.approx(theirs, rel=0, abs=5e-3)
+                share = getattr(found, part)[k, table] / one.strength
+                torch.testing.assert_close(share, getattr(one, part) / one.strength, rtol=0, atol=5e-3)
+    assert found.decay.shape == found.spindle.shape == (6, 2, 3, 2, 8)
+    torch.testing.assert_close(found.spindle[..., 0, :], spindle(found.alpha, found.beta, 8))
+    for part in ("decay", "spindle"):
+        torch.testing.assert_close(getattr(found, part).sum((-2, -1)), getattr(found, f"{part}_strength"))
+    own = decay(i_and, i_or, found.delta[0, 0, 0], found.gamma[0, 0, 0]).mean(0)
+    torch.testing.assert_close(found.decay[0, 0, 0], own, rtol=1e-4, atol=1e-6)
+
+
+def test_each_table_may_have_decays_of_its_own():
+    """Those of one I* for all tables, or for each the same again; and of two I* what each gives alone."""
+    pairs = [sparse_interactions(6, 8, seed) for seed in (3, 4)]
+    tables = torch.stack([by_order(*pair) + spindle(1.0, 0.05, 6) for pair in pairs])
+    weights = torch.eye(8, dtype=torch.float64)[:3]
+    ranges = [((1e-3, 10.0), (0.5, 1.5)), ((1e-2, 10.0), (0.5, 1.5))]
+    (grid, first), (_, second) = (decay_curves(*pair) for pair in pairs)
+    own = resplit(tables, (grid, torch.stack([first, second])), weights, ranges)
+    assert own.alpha.shape == (2, 2, 3) and own.decay.shape == (2, 2, 3, 2, 6)
+    for k, curves in enumerate((first, second)):
+        alone = resplit(tables[k : k + 1], (grid, curves), weights, ranges)
+        for name in vars(own):
+            torch.testing.assert_close(getattr(own, name)[:, k : k + 1], getattr(alone, name), rtol=1e-9, atol=1e-12)
+    with pytest.raises(ValueError, match="tables of decays is 1; allowed: 2, as of strengths"):
+        resplit(tables, (grid, first[None]), weights, ranges)
+
+
+def test_splits_within_ranges_name_what_is_wrong():
+    i_and, i_or = sparse_interactions(8, 12, seed=11)
+    tables, weights = by_order(i_and, i_or)[None], torch.full((1, 12), 1 / 12, dtype=torch.float64)
+    ranges = [((1e-2, 10.0), (0.5, 1.5))]
     with pytest.raises(ValueError, match="delta_range is .*; allowed: with a point of the curves' grid"):
         resplit(tables, decay_curves(i_and, i_or, (1e-4, 10.0)), weights, [((20.0, 30.0), (0.5, 1.5))])
     with pytest.raises(ValueError, match="weights"):
-        resplit(tables, decay_curves(i_and, i_or), 2 * weights, ranges[4:])
+        resplit(tables, decay_curves(i_and, i_or), 2 * weights, ranges)
     with pytest.raises(ValueError, match="per_decade is 0"):
         decay_curves(i_and, i_or, per_decade=0)

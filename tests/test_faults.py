@@ -50,7 +50,6 @@ def test_kills_are_of_every_kind_and_drawn_by_the_seed():
     assert all(0 <= moment.after <= 50 for moment in drawn)
 
 
-@pytest.mark.slow
 def test_after_two_kills_the_same_command_makes_the_bytes_of_an_undisturbed_run(tmp_path):
     """SIGKILL of the group, then SIGTERM of DVC alone, under `make figures`.
 

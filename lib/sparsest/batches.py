@@ -11,7 +11,8 @@ from torch import Tensor
 
 from .. import subsets
 
-_HERE = threading.local()  # of a worker: the event that asks it to stop
+THREADED = 1024  # rows of a matrix above which its factorisation is worth all threads
+_HERE = threading.local()  # of a worker: the event that asks it to stop, and its share of the threads
 
 
 class Stopped(Exception):
@@ -61,10 +62,10 @@ def stop_if_asked() -> None:
 
 
 @contextlib.contextmanager
-def all_threads() -> Iterator[None]:
-    """With a worker's share of the threads. Only an operation of many milliseconds is worth waking them."""
+def all_threads(worth: bool) -> Iterator[None]:
+    """With a worker's share of the threads where that is worth waking them: for operations of many milliseconds."""
     before = torch.get_num_threads()
-    torch.set_num_threads(getattr(_HERE, "threads", before))
+    torch.set_num_threads(getattr(_HERE, "threads", before) if worth else before)
     try:
         yield
     finally:

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from .batches import stop_if_asked
+from .batches import all_threads, stop_if_asked
 from .program import Program, Solution, spread, subset_sums, superset_sums
 from .symmetric_equations import SymmetricEquations
 
@@ -26,6 +26,7 @@ MOVE = 0.8  # how far a restart moves the weights, on a logarithmic scale, to wh
 LEAP = 30.0  # and by what factor at most
 LEAST, MOST = 1e-4, 1e8  # for the weights never to run away
 WEIGHTS = (10.0, 10.0, 100.0)  # to begin with
+THREADED = 2**18  # subsets from which on each operation is worth all threads
 
 
 def bytes_per_sample(n: int) -> int:
@@ -35,7 +36,8 @@ def bytes_per_sample(n: int) -> int:
 
 def solve(program: Program, tolerance: float, max_iterations: int) -> Solution:
     """Solve until objective - bound ≤ tolerance·objective; a sample that gets there leaves the batch."""
-    return _Batch(program).run(tolerance, max_iterations)
+    with all_threads(program.g.shape[-1] >= THREADED):
+        return _Batch(program).run(tolerance, max_iterations)
 
 
 class _Batch:

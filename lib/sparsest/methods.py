@@ -15,7 +15,7 @@ SOLVERS = {  # and after how many iterations each gives up
     "rows": (rows, 100),
 }
 FROM = {"cpu": 10, "cuda": 12}  # players from which on rows are generated: a GPU takes many small tables at once
-SHORT = 10  # and up to which they are tables so small that two workers would mostly wait for the interpreter
+SHORT = 10  # and up to which operations are so short that two workers would mostly wait for the interpreter
 DENSE = 14  # players up to which the interior point may take all states at once
 FINE = 1e-5  # relative gaps below it are more than the first-order method gets to
 A_SECOND = 4e10  # multiplications of a second, in factorisations, on two cores of a first-generation EPYC

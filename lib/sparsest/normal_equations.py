@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
-from .batches import free_memory, stop_if_asked
+from .batches import THREADED, all_threads, free_memory, stop_if_asked
 from .program import combine, spread, subset_sums, superset_sums
 
 REFINEMENTS = 3  # of each solution, at most
@@ -43,16 +43,17 @@ class NormalEquations:
         self.diagonals = diagonals
         self.factor = workspace[: len(diagonals)]
         self.accurate = torch.zeros(len(diagonals), dtype=torch.bool, device=diagonals.device)
-        failed = _factorise(*diagonals.unbind(1), self.factor)
-        boost = 1e-14
-        while failed.any():
-            rows = failed.nonzero().flatten()
-            a, o, d = diagonals[rows].unbind(1)
-            raised = a + boost * (a + superset_sums(o) + subset_sums(d)).nan_to_num(1.0, 1.0, 1.0)
-            again = torch.empty_like(self.factor[rows])
-            failed[rows] = _factorise(raised, o * (boost < 1.0), d * (boost < 1.0), again)
-            self.factor[rows] = again
-            boost *= 100.0
+        with all_threads(diagonals.shape[-1] > THREADED):
+            failed = _factorise(*diagonals.unbind(1), self.factor)
+            boost = 1e-14
+            while failed.any():
+                rows = failed.nonzero().flatten()
+                a, o, d = diagonals[rows].unbind(1)
+                raised = a + boost * (a + superset_sums(o) + subset_sums(d)).nan_to_num(1.0, 1.0, 1.0)
+                again = torch.empty_like(self.factor[rows])
+                failed[rows] = _factorise(raised, o * (boost < 1.0), d * (boost < 1.0), again)
+                self.factor[rows] = again
+                boost *= 100.0
 
     def solve(
         self, right: Float64[Tensor, "samples subsets"], allowance: Float64[Tensor, " samples"]
@@ -65,7 +66,8 @@ class NormalEquations:
         p, flows, missed = self._refine(right, allowance)
         rows = (missed & ~self.accurate).nonzero().flatten()
         if len(rows):
-            self._refactorise(rows)
+            with all_threads(self.factor.shape[-1] > THREADED):
+                self._refactorise(rows)
             p, flows, _ = self._refine(right, allowance)
         return p, flows
 

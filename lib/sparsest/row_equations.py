@@ -11,20 +11,17 @@ after the other, and all else is done for the batch at once.
 """
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from .. import subsets
-from .batches import all_threads, stop_if_asked
+from .batches import THREADED, all_threads, stop_if_asked
 from .program import subset_sums, superset_sums
 
 REFINEMENTS = 12  # of each solution, at most: they cost little beside a factor, also where that had to be raised
 LEAST, FASTER, MOST = 1e-14, 100.0, 1e4  # what a diagonal is raised by where pivots fail: at first, by steps, at most
-
-LONG = 1000  # rows from which on threads gain more than it takes to wake them
 
 
 class Kept:
@@ -33,13 +30,10 @@ class Kept:
     def __init__(self, states: Bool[Tensor, " subsets"]):
         self.rows = states.nonzero().flatten()
         rows = self.rows.int()
-        with self.threads():
+        with all_threads(len(rows) > THREADED):
             self.both = (rows[:, None] & rows).flatten()
             self.either = (rows[:, None] | rows).flatten()
         self.factor = torch.empty(len(rows), len(rows), dtype=torch.float64, device=states.device)
-
-    def threads(self) -> AbstractContextManager:
-        return all_threads() if len(self.rows) >= LONG else nullcontext()
 
 
 class States:
@@ -96,7 +90,7 @@ class RowEquations:
         flat, part = self.states.workspace[:, : len(kept.both)]
         matrix, apart = flat.view(len(rows), len(rows)), t_o[rows] - t_o[0] / 2
         info = torch.empty((), dtype=torch.int32, device=matrix.device)
-        with kept.threads():
+        with all_threads(len(rows) > THREADED):
             torch.index_select(t_a, 0, kept.both, out=flat)
             flat += torch.index_select(t_o, 0, kept.either, out=part)
             matrix -= apart[:, None]

@@ -15,8 +15,8 @@ from .table import Scaled, Sparsest, check, check_number
 
 SETTLED = 1e-3  # share of the strength that may lie at another order before it is said
 SETTLING = 12  # players up to which the default tolerance settles the strengths of all orders
-TOLD = 12  # and from which on it is said beforehand that work takes long
-LONG = 10.0  # seconds, at most
+TOLD = 12  # players from which on work of more than so many seconds is said beforehand
+LONG = 10.0
 
 
 def sparsest(
@@ -45,8 +45,8 @@ def sparsest(
     method: "interior point" (interior_point.py) holds a matrix of 2**n × 2**n for each table at work and gets
     to gaps of 1e-6 and far below in 10 to 20 iterations. "first order" (first_order.py) holds tables only; gaps
     of 1e-3 take it some hundreds to thousands of iterations, gaps below 1e-5 often more than there is time for.
-    "rows" (rows.py) solves on the states that turn out to matter, which are few where ζ > 0: less than a tenth of a
-    second for networks with 10 players, seconds with 12 to 14.
+    "rows" (rows.py) solves on the states that turn out to matter, which are few where ζ > 0: about a tenth of a second
+    for networks with 10 players, seconds with 12 to 14.
     "simplex" (simplex.py) walks on the CPU, a table at a time, to an optimum in a corner, exact but for
     rounding. It is the fastest by far where some ten to two hundred interactions of low order explain a table, for any
     number of players; on most tables of networks it gets nowhere near in its 20,000 steps.
