@@ -3,6 +3,8 @@ PYTHON ?= python3
 UV := uv==0.13.9
 # Threads that spin while they wait are many times slower on a busy machine.
 export OMP_WAIT_POLICY := passive
+# What is compiled is kept: hundreds of processes would do it again.
+unexport PYTHONDONTWRITEBYTECODE
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -71,11 +73,11 @@ faults: .venv/ready-to-test # kills at random moments, unusual places, the solve
 	@touch $@
 
 .venv/ready-for-book: .venv/ready requirements-book.txt
-	.venv/bin/uv pip install --quiet --python .venv/bin/python -r requirements.txt -r requirements-book.txt
+	.venv/bin/uv pip install --quiet --python .venv/bin/python --compile-bytecode -r requirements.txt -r requirements-book.txt
 	@touch $@
 
 .venv/ready-to-test: .venv/ready-for-book requirements-dev.txt
-	.venv/bin/uv pip install --quiet --python .venv/bin/python -r requirements.txt -r requirements-book.txt -r requirements-dev.txt
+	.venv/bin/uv pip install --quiet --python .venv/bin/python --compile-bytecode -r requirements.txt -r requirements-book.txt -r requirements-dev.txt
 	@touch $@
 
 # Renews the pinned lists from pyproject.toml; the later ones hold what the earlier ones lack.

@@ -209,20 +209,20 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
     try:
-        for name in names:
-            if set_aside(name):
-                print(f"{name}: the network is trained here; git restore results/{name} puts back the one that ships")
-            if running.stage(f"prepare@{name}"):
-                return 1
-        stale = outdated(needs)
-        if stale:
-            print(f"{len(stale)} of {len(needs)} stages have to run, up to {workers} side by side")
-            with forked.served(ROOT) as found:
-                running.environment |= found
-                failed = run(needs, stale - {f"prepare@{name}" for name in names}, workers, running.stage)
-            if failed:
-                print(f"{failed} failed; what it said stands above. The same command goes on from there.")
-                return 1
+        with forked.served(ROOT) as found:  # which imports, while DVC looks at what has to run
+            running.environment |= found
+            for name in names:
+                if set_aside(name):
+                    print(f"{name}: the network is trained here; git restore results/{name} puts back what ships")
+                if running.stage(f"prepare@{name}"):
+                    return 1
+            stale = outdated(needs)
+            if stale:
+                print(f"{len(stale)} of {len(needs)} stages have to run, up to {workers} side by side")
+                prepared = {f"prepare@{name}" for name in names}
+                if failed := run(needs, stale - prepared, workers, running.stage):
+                    print(f"{failed} failed; what it said stands above. The same command goes on from there.")
+                    return 1
     except BaseException:
         running.stop()
         raise

@@ -1,11 +1,46 @@
 """Shapes and types in signatures are checked at run time here, and only here."""
 
-import beartype
-import pytest
-from jaxtyping import install_import_hook
+import functools
+from collections.abc import Callable
 
-typechecker = beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))  # an int will do for a float
-install_import_hook("lib", f"{__name__}.typechecker")
+import beartype
+import jaxtyping
+import pytest
+
+CHECKED = 2000  # calls a test: solvers and sweeps make a hundred thousand, and their checks take most of the time
+calls = 0
+decorator = jaxtyping.jaxtyped
+
+
+def typechecker(function: Callable) -> Callable:
+    """The function with its arguments checked, in the first CHECKED calls of a test; an int will do for a float."""
+    checked = beartype.beartype(function, conf=beartype.BeartypeConf(is_pep484_tower=True))
+
+    @functools.wraps(function)
+    def counted(*arguments: object, **named: object) -> object:
+        global calls
+        calls += 1
+        if calls > CHECKED:
+            jaxtyping.config.update("jaxtyping_disable", True)
+        return checked(*arguments, **named)
+
+    return counted
+
+
+def jaxtyped(**options: object) -> Callable:
+    """What the hook decorates all functions with, less those in a function, which each of its calls would compile."""
+    return lambda found: found if "<locals>" in found.__qualname__ else decorator(**options)(found)
+
+
+jaxtyping.jaxtyped = jaxtyped
+jaxtyping.install_import_hook("lib", f"{__name__}.typechecker")
+
+
+@pytest.hookimpl(tryfirst=True)  # before its fixtures
+def pytest_runtest_setup():
+    global calls
+    calls = 0
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 LONGEST = ("notebooks", "faults", "measure", "kernel", "training", "house", "choices", "disentangle", "sparsest")
