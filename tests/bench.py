@@ -18,7 +18,7 @@ import numpy as np
 import scipy.optimize
 import scipy.sparse
 import torch
-from shapiq import ExactComputer, Game
+from rival_shapiq import shapiq
 from sklearn.ensemble import GradientBoostingRegressor
 from torch import Tensor, nn
 
@@ -239,21 +239,9 @@ def transforms() -> None:
     for n in (10, 12, 16):
         values = torch.randn(2**n, dtype=torch.float64)
         ours = best(lambda values=values: subsets.mobius(values))
-        table = values.numpy()
-
-        class Table(Game):
-            def __init__(self, n: int, table: np.ndarray):
-                super().__init__(n_players=n, normalize=False)
-                self.table = table
-
-            def value_function(self, coalitions: np.ndarray) -> np.ndarray:
-                return self.table[coalitions @ (1 << np.arange(coalitions.shape[1]))]
-
-        seconds, result = once(lambda n=n, table=table: ExactComputer(Table(n, table), n_players=n)("Moebius", order=n))
-        mine = subsets.mobius(values)
-        for coalition, position in list(result.interaction_lookup.items())[:500]:
-            assert np.isclose(result.values[position], mine[sum(1 << i for i in coalition)]), "the two disagree"
-        line(f"Möbius transform, n = {n}", ours, seconds, "shapiq")
+        rival, mine = shapiq(values.numpy()), subsets.mobius(values).numpy()
+        assert np.allclose(rival.strengths, mine[rival.coalitions]), "the two disagree"
+        line(f"Möbius transform, n = {n}", ours, rival.seconds, "shapiq", note=rival.version)
     for n in (20, 24):
         values = torch.randn(2**n, dtype=torch.float64)
         ours = best(lambda values=values: subsets.mobius(values), 3)

@@ -9,15 +9,15 @@ import warnings
 from itertools import combinations
 
 import numpy as np
-import shapiq
 import torch
 from bench import boosted, boosted_table, line, once, tables
+from rival_shapiq import shapiq
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LassoCV, lasso_path
 from torch import Tensor, nn
 
-from lib import datasets, games, sparsest
+from lib import datasets, games, sparsest, subsets
 from lib.experiments import ROOT
 from lib.sparsest import sparsest_sampled
 from lib.sparsest.sampled import TRUSTED
@@ -127,33 +127,15 @@ def real_games(n: int = 30, count: int = 1000) -> None:
         beside_pairs(f"{name}, n = {n}, {count} masks", masks, values, zeta, bias=bias)
 
 
-class Spex(shapiq.ProxySPEX):
-    """ProxySPEX, with the Möbius transform that it finds kept: its AND interactions, of whatever order."""
-
-    def _process_moebius(self, moebius_transform: dict) -> np.ndarray:
-        self.ands = moebius_transform
-        return super()._process_moebius(moebius_transform)
-
-
-def proxyspex(states: Tensor, values: Tensor, count: int) -> tuple[Tensor, Tensor, Interactions]:
-    """The states that it asked for, its h on all states, and its interactions."""
-    n, asked = states.shape[1], []
-    place = torch.from_numpy(1 << np.arange(n))
-
-    def game(coalitions: np.ndarray) -> np.ndarray:
-        at = torch.from_numpy(coalitions.astype(np.int64)) @ place
-        asked.append(at)
-        return values[at].numpy()
-
-    rival = Spex(n=n, index="FBII", max_order=2, random_state=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of LightGBM's, on names of columns
-        rival.approximate(count, game)
-    h = torch.zeros(len(values), dtype=torch.float64)
-    for who, strength in rival.ands.items():
-        h += float(strength) * states[:, list(who)].all(1)
-    ands = {("AND", tuple(map(int, who))): float(i) for who, i in rival.ands.items() if who and abs(i) > 1e-9}
-    return torch.cat(asked).unique(), h, ands
+def proxyspex(states: Tensor, values: Tensor, count: int) -> tuple[Tensor, Tensor, Interactions, str]:
+    """The states that it asked for, its h on all states, its interactions, and the version of shapiq."""
+    found = shapiq(values.numpy(), count)
+    ands = dict(zip(found.coalitions.tolist(), found.strengths.tolist(), strict=True))
+    table = torch.zeros(len(values), dtype=torch.float64)
+    table[torch.from_numpy(found.coalitions)] = torch.from_numpy(found.strengths)
+    players = {who: tuple(p for p in range(states.shape[1]) if who >> p & 1) for who in ands}
+    interactions = {("AND", players[who]): i for who, i in ands.items() if who and abs(i) > 1e-9}
+    return torch.from_numpy(found.asked), subsets.zeta(table), interactions, found.version
 
 
 def and_lasso(states: Tensor, values: Tensor, chosen: Tensor, highest: int) -> tuple[Tensor, Interactions]:
@@ -220,8 +202,8 @@ def on_exact_tables(n: int = 12, share: tuple[float, ...] = (0.02, 0.05, 0.1, 0.
         states = (torch.arange(2**n)[:, None] >> torch.arange(n) & 1).bool()
         truth = interactions_of(sparsest.sparsest(values, zeta, tolerance))
         for part in share:
-            chosen, h, ands = proxyspex(states, values, int(part * 2**n))
-            rivals = {"ProxySPEX": (h, ands)}
+            chosen, h, ands, version = proxyspex(states, values, int(part * 2**n))
+            rivals = {f"ProxySPEX {version}": (h, ands)}
             chosen = torch.cat([chosen[chosen > 0], chosen.new_tensor([2**n - 1])]).unique()
             processor = time.process_time()
             found = sparsest_sampled(states[chosen], values[chosen], zeta, bias=bias, tie_break=1e-4)

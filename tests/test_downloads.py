@@ -56,7 +56,7 @@ def archive(server, tmp_path, monkeypatch):
     server.files["/toy.zip"] = packed.getvalue()
     md5 = hashlib.md5(packed.getvalue()).hexdigest()
     own = Archive("set/toy.zip", "set/toy", md5, (f"{server.url}/gone.zip", f"{server.url}/toy.zip"))
-    monkeypatch.setitem(downloads.ARCHIVES, "set", [own])
+    monkeypatch.setitem(downloads.archives(), "set", [own])
     return own
 
 
@@ -127,7 +127,7 @@ def test_an_archive_whose_paths_climb_writes_nothing_outside(server, tmp_path, m
     path = "/a.zip" if kind == "zip" else "/a.tgz"
     server.files[path] = packed.getvalue()
     own = Archive(f"s{path}", "s/inside", hashlib.md5(packed.getvalue()).hexdigest(), (server.url + path,))
-    monkeypatch.setitem(downloads.ARCHIVES, "s", [own])
+    monkeypatch.setitem(downloads.archives(), "s", [own])
     with pytest.raises(OSError, match=r"a\.(zip|tgz) cannot be unpacked \([^\n]*$"):
         downloads.fetch("s")
     assert names(tmp_path) == [f"downloads/s{path}"]
@@ -183,7 +183,7 @@ def test_tar_and_gzip_files_are_unpacked_too(server, tmp_path, monkeypatch):
     server.files = {"/a.tgz": packed.getvalue(), "/b.gz": gzip.compress(b"numbers"), "/c.txt": b"words"}
     holds = {"/a.tgz": "s/birds", "/b.gz": "s/b", "/c.txt": "s/c.txt"}
     monkeypatch.setitem(
-        downloads.ARCHIVES,
+        downloads.archives(),
         "s",
         [
             Archive(f"s{path}", holds[path], hashlib.md5(content).hexdigest(), (server.url + path,))
@@ -198,7 +198,7 @@ def test_tar_and_gzip_files_are_unpacked_too(server, tmp_path, monkeypatch):
 
 
 def test_archives_unpack_to_where_torchvision_reads():
-    held = {archive.holds for archive in downloads.ARCHIVES["mnist"]}
+    held = {archive.holds for archive in downloads.archives()["mnist"]}
     assert held == {f"mnist/{MNIST.__name__}/raw/{name.removesuffix('.gz')}" for name, _ in MNIST.resources}
-    (cifar10,) = downloads.ARCHIVES["cifar10"]
+    (cifar10,) = downloads.archives()["cifar10"]
     assert cifar10.holds == f"cifar10/{CIFAR10.base_folder}"
