@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Int64
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from torch import Tensor
 
 from .randomness import generator
@@ -75,6 +74,8 @@ def meaningful(word: str) -> bool:
     Choice: words of one character and numbers are no players either. WordPiece leaves single letters where it cuts an
     apostrophe ("n't" is n, ', t), and a bare number says nothing that its sentence does not.
     """
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS  # here: what has no sentences does without it
+
     return len(word) > 1 and word.isalnum() and not word.isdigit() and word.lower() not in ENGLISH_STOP_WORDS
 
 

@@ -12,7 +12,7 @@ import torch
 from test_sparsest import assert_consistent, network_tables, optimum, planted, tables
 
 from lib import subsets
-from lib.sparsest import methods, rows, sparsest
+from lib.sparsest import methods, row_equations, rows, sparsest
 from lib.sparsest.row_equations import RowEquations, States
 from lib.sparsest.table import Scaled
 
@@ -88,6 +88,24 @@ def test_samples_with_other_states_are_solved_as_each_alone() -> None:
             )
             torch.testing.assert_close(y[k : k + 1], one, rtol=1e-9, atol=1e-12)
             torch.testing.assert_close(flows[k : k + 1], its, rtol=1e-9, atol=1e-12)
+
+
+def test_a_factor_that_is_wrong_in_few_directions_costs_few_steps(monkeypatch) -> None:
+    """A sample beside it, whose factor is right, stays as it is."""
+    n, draw = 6, torch.Generator().manual_seed(3)
+    states = States(torch.cat([some_states(n, 40), some_states(n, 20)]))
+    diagonals = torch.rand(2, 3, 2**n, dtype=torch.float64, generator=draw) + 0.1
+    found = RowEquations(states, diagonals)
+    right = torch.where(states.kept, torch.randn(2, 2**n, dtype=torch.float64, generator=draw), 0.0)
+    expected, _ = found.solve(right, right.new_full((2,), 1e-10))
+    lower = found.factors[0].tril()
+    wrong = lower @ lower.T
+    wrong.diagonal()[:5] += 100 * wrong.diagonal().max()
+    found.factors[0] = torch.linalg.cholesky(wrong)
+    monkeypatch.setattr(row_equations, "STEPS", 9)  # one, one for each direction, and some for rounding
+    y, flows = found.solve(right, right.new_full((2,), 1e-10))
+    torch.testing.assert_close(states.combine(flows), right, rtol=0.0, atol=1e-10)
+    torch.testing.assert_close(y, expected, rtol=1e-7, atol=1e-9)
 
 
 def test_each_look_up_is_made_once() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..experiments import ROOT
-from .archives import ARCHIVES, Archive
+from .archives import Archive, archives
 
 TIMEOUT = 30  # seconds without an answer after which a mirror is given up
 BLOCK = 2**20  # bytes
@@ -33,7 +33,7 @@ def fetch(name: str) -> Path:
 
     Raises OSError, one line, where an archive cannot be had; it says which file to put where.
     """
-    for archive in ARCHIVES[name]:
+    for archive in archives()[name]:
         target = folder() / archive.holds
         if not target.exists():
             _unpack(_archive(archive), target)

@@ -16,7 +16,6 @@ import torch
 from jaxtyping import Int64, UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
-from torchvision.datasets import CIFAR10, MNIST
 
 from .. import text
 from ..experiments import ROOT
@@ -140,6 +139,8 @@ def from_arrays(path: Path) -> tuple[Part, Part]:
 
 def _mnist() -> tuple[Part, Part]:
     """60,000 and 10,000 grey images of 28×28 pixels (LeCun et al. 1998)."""
+    from torchvision.datasets import MNIST  # here: it takes a second and more
+
     sets = (MNIST(downloads.fetch("mnist"), train) for train in (True, False))
     return tuple((each.data[:, None], each.targets) for each in sets)
 
@@ -149,6 +150,8 @@ def _cifar10() -> tuple[Part, Part]:
     arrays = downloads.folder() / "cifar10" / "cifar10.npz"
     if arrays.exists():
         return from_arrays(arrays)
+    from torchvision.datasets import CIFAR10
+
     sets = (CIFAR10(downloads.fetch("cifar10"), train) for train in (True, False))
     return tuple((_channels_first(each.data), torch.tensor(each.targets)) for each in sets)
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import torch
-import torchvision
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import pad, relu
@@ -85,9 +84,11 @@ def torchvision_network(name: str, relu_of_cut: int) -> Callable[[tuple[int, ...
     """
 
     def make(shape: tuple[int, ...], classes: int) -> Cut:
+        from torchvision import models  # here: it takes a second and more
+
         if shape[0] != 3:
             raise ValueError(f"network = {name!r} takes images of 3 channels: these have {shape[0]}")
-        whole = torchvision.models.get_model(name, num_classes=classes)
+        whole = models.get_model(name, num_classes=classes)
         layers = list(whole.features)
         relus = [position for position, layer in enumerate(layers) if isinstance(layer, nn.ReLU)]
         cut = relus[relu_of_cut - 1] + 1

@@ -8,6 +8,9 @@ combine(D·spread(y)) = K y on R:
 where t_a = Z D_a and t_o = Z D_o are sums over subsets. Factors are those of the matrix without σ, which turns right
 sides and solutions instead. Each sample has an R of its own, so that matrices differ in size: they are factored one
 after the other, and all else is done for the batch at once.
+
+Entries are differences of sums, and near the end they lose digits. Conjugate gradients then find what the factor alone
+does not: as few of the directions are wrong, they need few steps.
 """
 
 from collections.abc import Sequence
@@ -20,7 +23,7 @@ from .. import subsets
 from .batches import THREADED, all_threads, stop_if_asked
 from .program import subset_sums, superset_sums
 
-REFINEMENTS = 12  # of each solution, at most: they cost little beside a factor, also where that had to be raised
+STEPS = 20  # of each solution, at most: they cost little beside a factor, also where that had to be raised
 LEAST, FASTER, MOST = 1e-14, 100.0, 1e4  # what a diagonal is raised by where pivots fail: at first, by steps, at most
 
 
@@ -107,19 +110,33 @@ class RowEquations:
     def solve(
         self, right: Float64[Tensor, "samples subsets"], allowance: Float64[Tensor, " samples"]
     ) -> tuple[Float64[Tensor, "samples subsets"], Float64[Tensor, "samples 3 subsets"]]:
-        """y and flows = D·spread(y), with combine(flows) = right up to `allowance`, a sum of absolute errors."""
+        """y and flows = D·spread(y), with combine(flows) = right up to `allowance`, a sum of absolute errors.
+
+        What the factor says, and then conjugate gradients with the factor as their preconditioner. Where D is large,
+        D·spread(y) loses to cancellation what y has still right; so what is mended is the sum of the flows.
+        """
         y, flows, left = torch.zeros_like(right), torch.zeros_like(self.diagonals), right
-        missed = range(len(right))
-        for _ in range(REFINEMENTS + 1):
+        along, before, last = torch.zeros_like(right), left, torch.ones_like(right[:, :1])
+        for k in range(STEPS):
             stop_if_asked()
-            step = torch.zeros_like(right)
-            for sample in missed:
-                step[sample] = self._substitute(sample, left[sample])
-            y, flows = y + step, flows + self.diagonals * self.states.spread(step)
-            left = right - self.states.combine(flows)
-            missed = (left.abs().sum(-1) > allowance).nonzero().flatten().tolist()
-            if not missed:
+            missed = (left.abs().sum(-1) > allowance).nonzero().flatten() if k else torch.arange(len(right))
+            if len(missed) == 0:
                 break
+            step = torch.zeros_like(right)
+            for sample in missed.tolist():
+                step[sample] = self._substitute(sample, left[sample])
+            product = (left * step).sum(-1, keepdim=True)
+            length = torch.ones_like(product)
+            if k > 1:  # the first step is to where they begin
+                turn = ((left - before) * step).sum(-1, keepdim=True) / last
+                step = step + turn.clamp(min=0.0).nan_to_num(0.0, 0.0, 0.0) * along
+            flow = self.diagonals * self.states.spread(step)
+            if k > 0:
+                length = product / (step * self.states.combine(flow)).sum(-1, keepdim=True)
+                length = length.nan_to_num(0.0, 0.0, 0.0)  # of a sample that is done: 0/0
+            y, flows = y + length * step, flows + length[:, :, None] * flow
+            along, before, last = step, left, product
+            left = right - self.states.combine(flows)
         return y, flows
 
     def _substitute(self, sample: int, right: Float64[Tensor, " subsets"]) -> Float64[Tensor, " subsets"]:
