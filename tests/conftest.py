@@ -6,6 +6,7 @@ from collections.abc import Callable
 import beartype
 import jaxtyping
 import pytest
+import tqdm.auto  # noqa: F401  here, before a test imports ipykernel: after that bars would be those of a notebook
 
 CHECKED = 2000  # calls a test: solvers and sweeps make a hundred thousand, and their checks take most of the time
 calls = 0
