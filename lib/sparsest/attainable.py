@@ -12,7 +12,7 @@ from .. import subsets
 from ..checks import require
 from . import rows
 from .batches import in_batches
-from .methods import SOLVERS, choose, workers
+from .methods import SOLVERS, choose, parts
 from .program import spread
 from .table import Scaled, check, check_number
 
@@ -86,7 +86,7 @@ def attainable_range(
         gap = torch.where(some, torch.stack(gaps).amax(0), 0.0)
         return ends[:, 0::2], ends[:, 1::2], torch.where(some, excess, 0.0), gap
 
-    *fields, gap = in_batches(work, tables, limits, solver.bytes_per_sample, workers(method, n))
+    *fields, gap = in_batches(work, tables, limits, solver.bytes_per_sample, *parts(method, n))
     missed = ~(gap <= tolerance)
     if missed.any():
         warnings.warn(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .. import subsets
 
+FEW = 8  # tables of a part on a CPU, so that caches hold them
 THREADED = 1024  # rows of a matrix above which its factorisation is worth all threads
 _HERE = threading.local()  # of a worker: the event that asks it to stop, and its share of the threads
 
@@ -25,10 +26,11 @@ def in_batches(
     zeta: Tensor,
     bytes_per_sample: Callable[[int], int],
     workers: int | None = None,
+    most: int = FEW,
 ) -> list[Tensor]:
     """work(values, zeta) on parts of the samples, its results joined along them.
 
-    On a GPU as many samples at once as fit. On a CPU few, for the caches, and one thread for each such part: most
+    On a GPU as many samples at once as fit. On a CPU `most`, and one thread for each such part: most
     operations are so short that threads inside them would be woken in vain, and lose a lot where another process has
     the other cores. Where parts are fewer than cores, `all_threads` has the others. `workers`: parts at once, at most;
     unless given as many as there are threads. Raises MemoryError if not even one sample fits.
@@ -37,7 +39,8 @@ def in_batches(
     """
     n, device = subsets.player_count(values), values.device
     workers = 1 if values.is_cuda else min(torch.get_num_threads(), workers or torch.get_num_threads())
-    step = _samples_at_once(n, bytes_per_sample(n), len(values), workers, device)
+    most = len(values) if values.is_cuda else most
+    step = _samples_at_once(n, bytes_per_sample(n), len(values), most, workers, device)
     parts = list(zip(values.split(step), zeta.split(step), strict=True))
     stop = threading.Event()
 
@@ -90,10 +93,9 @@ def free_memory(device: torch.device) -> int:
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
 
 
-def _samples_at_once(n: int, each: int, samples: int, workers: int, device: torch.device) -> int:
+def _samples_at_once(n: int, each: int, samples: int, most: int, workers: int, device: torch.device) -> int:
     free = free_memory(device)
     if samples and each > free:
         needed, there = each / 2**30, free / 2**30
         raise MemoryError(f"{n} players need {needed:.1f} GiB a table; {there:.1f} GiB are free on {device}")
-    most = samples if device.type == "cuda" else 8
     return max(1, min(most, -(-samples // workers), int(0.8 * free / each / workers)))

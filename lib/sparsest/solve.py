@@ -10,7 +10,7 @@ from .. import subsets
 from ..checks import require
 from . import low_order
 from .batches import in_batches
-from .methods import SOLVERS, TakesLong, choose, seconds, workers
+from .methods import SOLVERS, TakesLong, choose, parts, seconds
 from .table import Scaled, Sparsest, check, check_number
 
 SETTLED = 1e-3  # share of the strength that may lie at another order before it is said
@@ -96,7 +96,7 @@ def sparsest(
             found = solver.solve(program, 0.999 * tolerance, limit)
         return scaled.answer(found.o, found.d, found.bound, weights, tie_break, found.iterations)
 
-    fields = in_batches(work, tables, limits, solver.bytes_per_sample, workers(method, n))
+    fields = in_batches(work, tables, limits, solver.bytes_per_sample, *parts(method, n))
     result = Sparsest(*(field.reshape((*values.shape[:-1], *field.shape[1:])) for field in fields))
     missed = ~(result.gap <= tolerance)
     if missed.any():
