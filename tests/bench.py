@@ -286,6 +286,17 @@ def extraction() -> None:
 
         ours = best(lambda net=net, image=image, regions=regions: players.value_table(net, image, 0, regions), 3)
         line(f"value table, {name}", ours, best(bare, 3), "bare  ")
+    minilm = networks.build("minilm", (24,), 2, seed=0).eval()
+    words = torch.randint(1000, 2000, (24,), generator=torch.Generator().manual_seed(0))  # ids, none of them padding
+    places = torch.arange(24) == 2 * torch.arange(N)[:, None] + 1
+
+    def passes() -> None:
+        with torch.no_grad():
+            for _ in range(2**N // players.STATES):
+                minilm.head(words.expand(players.STATES, -1))
+
+    ours = best(lambda: players.value_table(minilm, words, 0, places), 2)
+    line("value table, a transformer, 24 tokens", ours, best(passes, 2), "bare  ")
 
 
 PARTS = {
