@@ -5,7 +5,7 @@ UV := uv==0.13.9
 export OMP_WAIT_POLICY := passive
 # What is compiled is kept: hundreds of processes would do it again.
 unexport PYTHONDONTWRITEBYTECODE
-# By name, for pytest compiles anew all of a package that brings one, and several do. A core for each process.
+# By name, for pytest compiles anew all of a package that brings one, and several do.
 PLUGINS := -p xdist -p _hypothesis_pytestplugin
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -27,6 +27,7 @@ test: .venv/ready-to-test
 	python -m lib.shipped ready
 	dvc pull data.dvc
 	ruff check && ruff format --check --quiet
+	@# a core for each process
 	OMP_NUM_THREADS=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 python -m pytest $(PLUGINS) -n auto --dist loadfile --no-loadscope-reorder
 	@echo "Not run here: make test-browser (needs Chromium), make test-paper (needs the data sets), make faults (hours; slow tests)."
 

@@ -1,6 +1,8 @@
 """Shapes and types in signatures are checked at run time here, and only here."""
 
 import functools
+import inspect
+from collections import Counter
 from collections.abc import Callable
 
 import beartype
@@ -8,21 +10,25 @@ import jaxtyping
 import pytest
 import tqdm.auto  # noqa: F401  here, before a test imports ipykernel: after that bars would be those of a notebook
 
-CHECKED = 2000  # calls a test: solvers and sweeps make a hundred thousand, and their checks take most of the time
-calls = 0
+CHECKED = 20  # calls of each function in each test: a sweep makes a hundred thousand, and their checks take longest
+calls = Counter()  # twice for each: its arguments, and what it returns
+decorated = {}
 decorator = jaxtyping.jaxtyped
 
 
+def _name(function: Callable) -> tuple[str, str]:
+    return function.__module__, function.__qualname__
+
+
 def typechecker(function: Callable) -> Callable:
-    """The function with its arguments checked, in the first CHECKED calls of a test; an int will do for a float."""
-    checked = beartype.beartype(function, conf=beartype.BeartypeConf(is_pep484_tower=True))
+    """The function with its arguments checked, in its first CHECKED calls of a test; an int will do for a float."""
+    checked, name = beartype.beartype(function, conf=beartype.BeartypeConf(is_pep484_tower=True)), _name(function)
 
     @functools.wraps(function)
     def counted(*arguments: object, **named: object) -> object:
-        global calls
-        calls += 1
-        if calls > CHECKED:
-            jaxtyping.config.update("jaxtyping_disable", True)
+        calls[name] += 1
+        if calls[name] > 2 * CHECKED and name in decorated:
+            decorated[name].__no_type_check__ = True  # which jaxtyping asks for at each call
         return checked(*arguments, **named)
 
     return counted
@@ -30,7 +36,16 @@ def typechecker(function: Callable) -> Callable:
 
 def jaxtyped(**options: object) -> Callable:
     """What the hook decorates all functions with, less those in a function, which each of its calls would compile."""
-    return lambda found: found if "<locals>" in found.__qualname__ else decorator(**options)(found)
+
+    def decorate(found: Callable) -> Callable:
+        if "<locals>" in found.__qualname__:
+            return found
+        checked = decorator(**options)(found)
+        if inspect.isfunction(checked):
+            decorated[_name(found)] = checked
+        return checked
+
+    return decorate
 
 
 jaxtyping.jaxtyped = jaxtyped
@@ -39,9 +54,9 @@ jaxtyping.install_import_hook("lib", f"{__name__}.typechecker")
 
 @pytest.hookimpl(tryfirst=True)  # before its fixtures
 def pytest_runtest_setup():
-    global calls
-    calls = 0
-    jaxtyping.config.update("jaxtyping_disable", False)
+    for name in calls.keys() & decorated.keys():
+        decorated[name].__no_type_check__ = False
+    calls.clear()
 
 
 LONGEST = ("notebooks", "faults", "measure", "kernel", "training", "house", "choices", "disentangle", "sparsest")

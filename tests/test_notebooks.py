@@ -247,11 +247,6 @@ def test_a_network_of_ones_own_is_measured_as_it_is(run, sources, tmp_path, monk
 
 
 def test_noise_that_was_not_injected_is_not_drawn(run, ran, sources, tmp_path):
-    """Without the cells of Figures 2 and 5, which know no noise and take longest."""
-    of_training = ("figure-2", "figure-5")
-    source = nbformat.from_dict(sources["6_figures"])
-    source.cells = [cell for cell in source.cells if not any(f'"{name}"' in cell.source for name in of_training)]
-    assert len(source.cells) == len(sources["6_figures"].cells) - 2
     results = tmp_path / "digits-vgg"
     results.mkdir()
     for file in ("curves.csv", "timepoints.json", "choices.nc"):
@@ -259,12 +254,12 @@ def test_noise_that_was_not_injected_is_not_drawn(run, ran, sources, tmp_path):
     fits = xr.load_dataset(ran / "fits.nc")
     fits = fits.sel(condition=fits.kind != "inputs", emergence=[*"CD", "parameters 3", "parameters 30"])
     for without, expected in (
-        (fits, PNG - {"figure-4b", *of_training}),
-        (fits.sel(condition=fits.kind == "training", emergence=[*"CD"]), {"figure-identified"}),
+        (fits, PNG - {"figure-4b"}),
+        (fits.sel(condition=fits.kind == "training", emergence=[*"CD"]), {"figure-2", "figure-5", "figure-identified"}),
     ):
         shutil.rmtree(results / "figures", ignore_errors=True)
         without.to_netcdf(results / "fits.nc")
-        run(tmp_path, "6_figures", source)
+        run(tmp_path, "6_figures", sources["6_figures"])
         assert {path.stem for path in (results / "figures").glob("*.png")} == expected
 
 

@@ -45,7 +45,7 @@ def choose(n: int, exact: bool, tolerance: float, device: torch.device) -> str:
 def parts(method: str, n: int) -> tuple[int | None, int]:
     """How many parts of a batch should be worked on at once, None for as many as there are threads; of how many tables.
 
-    Where operations are short, more tables share each of them: 24 instead of 8 take a sixth less.
+    Where operations are short, more tables share each of them: 5 to 9 % less a table.
     """
     return (1, 3 * FEW) if method == "rows" and n <= SHORT else (None, FEW)
 
