@@ -99,6 +99,9 @@ class Solution:
         count = zero.to(torch.int64)
         return Solution(nothing, nothing.clone(), nothing.clone(), zero + torch.inf, zero, count)
 
+    def __getitem__(self, rows: Tensor) -> "Solution":
+        return Solution(*(field[rows] for field in vars(self).values()))
+
     def improve(self, program: Program, k: Tensor, o: Tensor, d: Tensor, p: Tensor, iteration: int) -> Tensor:
         """Make o, d and p of the samples k feasible, keep what is better in place; the gap in the objective."""
         d = torch.clamp(d, -program.zeta, program.zeta)

@@ -11,9 +11,9 @@ intersection of two states for AND and by that of their complements for OR (row_
 then costs |R|³ instead of 8ⁿ. The program of R bounds the whole one from below: its y, with zeros elsewhere, is
 feasible there. A model that fits all states is so proven by the same certificate.
 
-R is begun with the states on which the first-order method, after a hundred iterations, is wrong by nearly ζ.
-States that the iterates violate join as they are found; where they are many, or steps come to nothing with them, all
-begins anew with them.
+R is begun with the states on which the first-order method, after a hundred iterations, is wrong by nearly ζ, and the
+iterates begin near what it found. States that they violate join as they are found; where they are many, or steps come
+to nothing with them, all begins anew with them, near the best that is known by then.
 
 Rows that are generated are columns of the dual: P. Gilmore and R. Gomory, "A linear programming approach to the
 cutting-stock problem", Operations Research 9, 1961.
@@ -25,15 +25,17 @@ from torch import Tensor
 
 from . import first_order, interior_point
 from .interior_point import INSIDE, Iterates
-from .program import Program, Solution
+from .program import Program, Solution, superset_sums
 from .row_equations import RowEquations, States
 
 LOOKS = 100, 300, 1000  # iterations of the first-order method; more where these found nothing better than no errors
 NEAR = 0.8  # a state is kept where they leave an error of so much of ζ
 LOOK = 0.1  # gap of the program of R from which on violated states join, relative to its cost or to LOOK of the table
 MANY = 0.25  # of R joining at once: then the iterates start again, for they are too far off to be mended
-STUCK = 5  # iterations without a better certificate after which those in which states joined start again
+STUCK = 5  # iterations without a better certificate or fit after which those in which states joined start again
 BEGINNINGS = 6  # at most
+CLEAR = 1.02  # by how much the multipliers that are known are taken back from their bounds, to begin near them
+LEAST, MOST = 1e-3, 0.1  # of ζ: how near to the walls of its box d begins then
 OVER = 1e-9  # of ζ: a state violated by less is let be; the certificate takes it as it is
 LARGEST = 10_000  # states of R, at most
 WHOLE = 12  # players up to which the interior point takes all states where R is no help
@@ -74,7 +76,7 @@ def solve(
         samples = going.nonzero().flatten()
         if len(samples) == 0:
             break
-        iterates = _Rows(program[samples], kept[samples])
+        iterates = _Rows(program[samples], kept[samples], best[samples])
         best.take(iterates.run(tolerance, max_iterations), samples)
         kept[samples] = iterates.wanted
         going[samples] = iterates.anew & (iterates.wanted.sum(-1) <= LARGEST)
@@ -92,17 +94,42 @@ def solve(
 class _Rows(Iterates):
     """The iterates, on the states kept; p holds y.
 
-    `anew` says which samples want to begin again, `wanted` with which states.
+    `anew` says which samples want to begin again, `wanted` with which states. `known`: a solution to begin near, or
+    none.
     """
 
-    OF_SAMPLES = (*Iterates.OF_SAMPLES, "joined")
+    OF_SAMPLES = (*Iterates.OF_SAMPLES, "joined", "missed")
 
-    def __init__(self, program: Program, kept: Bool[Tensor, "samples subsets"]):
+    def __init__(self, program: Program, kept: Bool[Tensor, "samples subsets"], known: Solution):
         super().__init__(program)
         self.keep_states(States(kept))
+        if known.objective.isfinite().all():
+            self.begin_near(known)
         self.x, self.z = (torch.where(self.used[:, :, None], table, 1.0) for table in (self.x, self.z))
-        self.joined = torch.zeros_like(kept[:, 0])
+        self.joined, self.missed = torch.zeros_like(kept[:, 0]), torch.full_like(program.zeta[:, 0], torch.inf)
         self.anew, self.wanted = self.joined.clone(), kept.clone()
+
+    def begin_near(self, known: Solution) -> None:
+        """x and z around what is known, on the central path as far as a and o, or d's multipliers, say where that is.
+
+        Both are taken toward the middle until they leave as much between them, in the mean, as the solution's gap.
+        """
+        program, zeta, o = self.program, self.program.zeta, known.o
+        y = torch.where(self.states.kept, superset_sums(known.p), 0.0)
+        q, sign = self.states.spread(y)[:, :2, None], y.new_tensor([1.0, -1.0])[:, None]
+        most = (sign * q / program.costs)[..., 1:].amax((1, 2, 3)).clamp(min=1.0)[:, None]
+        y, q = y / (CLEAR * most), q / (CLEAR * most[:, :, None, None])
+        cost, a = program.objective(o, known.d)
+        theta = torch.stack([a, o], 1)[:, :, None]
+        mu = (cost - (program.g * y - zeta * y.abs()).sum(-1)).clamp(min=1e-12 * cost) / self.count
+        over, mu = mu[:, None, None, None] / program.costs.mean(2, keepdim=True), mu[:, None]
+        middle = over + (over.square() + theta.square()).sqrt()
+        wall = mu / zeta + ((mu / zeta).square() + y.square()).sqrt()
+        away = (mu / y.abs()).clamp(LEAST * zeta, MOST * zeta)
+        d = torch.clamp(known.d, away - zeta, zeta - away)[:, None, None]
+        self.x = torch.cat([(middle + sign * theta) / 2, zeta[:, None, None] + sign * d], 1)
+        self.z = torch.cat([program.costs - sign * q, (wall[:, None, None] - sign * y[:, None, None]) / 2], 1)
+        self.p = y
 
     def keep_states(self, states: States) -> None:
         self.states = states
@@ -139,7 +166,10 @@ class _Rows(Iterates):
         violated = (left.abs() > (1.0 + OVER) * self.program.zeta) & ~kept & (self.program.order >= 1)
         close = cost - self.best.bound[self.index] <= LOOK * cost.clamp(min=LOOK)
         joining = close & violated.any(-1)
-        self.idle = torch.where((gap < 0.9 * before) | joining, 0, self.idle + 1)
+        missed = (self.right - self.combine(unknowns)).abs().sum(-1)
+        better = (gap < 0.9 * before) | (missed < 0.9 * self.missed) | joining
+        self.idle, self.missed = torch.where(better, 0, self.idle + 1), missed
+        violated |= (joining[:, None] & (left.abs() > NEAR * self.program.zeta)) & ~kept & (self.program.order >= 1)
         number, there = violated.sum(-1), kept.sum(-1)
         many = joining & ((number > MANY * there) | (number + there > LARGEST))
         anew = many | (~joining & self.joined & (self.idle >= STUCK))
