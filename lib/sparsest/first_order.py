@@ -41,14 +41,17 @@ def solve(program: Program, tolerance: float, max_iterations: int) -> Solution:
 
 
 class _Batch:
-    """The iterates of the samples still active: z and its multipliers, both (samples, 3, subsets)."""
+    """The iterates of the samples still active: z and its multipliers, both (samples, 3, subsets).
+
+    `walls`, (samples, 3, subsets) below and above: z of d stays between them, z of a and o is what goes beyond them.
+    """
 
     def __init__(self, program: Program):
         g, order = program.g, program.order
-        some, several = (order >= 1).to(g.dtype), (order >= 2).to(g.dtype)
         self.program = program
-        self.costs = program.costs * some
-        self.free = torch.stack([torch.ones_like(some), several, some])
+        self.costs = program.costs.clone()
+        self.costs[:, 0, :, order < 1] = 0.0
+        self.costs[:, 1, :, order < 2] = torch.inf  # and so stay 0
         self.z = torch.stack([program.c, torch.zeros_like(g), torch.zeros_like(g)], 1)
         self.multipliers = torch.zeros_like(self.z)
         self.anchor = self.z, self.multipliers
@@ -58,6 +61,11 @@ class _Batch:
         self.first = self.last = torch.full_like(program.zeta[:, 0], torch.inf)  # residuals since then
         self.system = SymmetricEquations(g.shape[-1].bit_length() - 1, len(g), g.device)
         self.system.set(self.index, 1.0 / self.rho)
+        box = (program.zeta * (order >= 1))[:, None]
+        self.walls = tuple(
+            torch.cat([sign * self.costs[:, :, part] / self.rho[:, :2, None], sign * box], 1)
+            for part, sign in ((1, -1.0), (0, 1.0))
+        )
         self.best = Solution.none(program)
 
     def run(self, tolerance: float, max_iterations: int) -> Solution:
@@ -81,12 +89,11 @@ class _Batch:
         aim = self.z - self.multipliers / rho
         a, o, d = aim.unbind(1)
         p = self.system.solve(self.program.c - a + superset_sums(o) - subset_sums(d))
-        target = 2.0 * (aim + spread(p) / rho) - self.z + self.multipliers / rho
-        theta, limit = target[:, :2], self.program.zeta
-        up, down = (self.costs / rho[:, :2, None]).unbind(2)
-        theta = (theta - up).clamp(min=0.0) + (theta + down).clamp(max=0.0)
-        z = torch.cat([theta, torch.clamp(target[:, 2], -limit, limit)[:, None]], 1) * self.free
-        return p, z, rho * (target - z)
+        target = aim + spread(p) * (2.0 / rho)
+        within = torch.clamp(target, *self.walls)
+        beyond = target - within
+        z = torch.cat([beyond[:, :2], within[:, 2:]], 1)
+        return p, z, rho * torch.cat([within[:, :2], beyond[:, 2:]], 1)
 
     def certify(
         self, p: Tensor, z: Tensor, multipliers: Tensor, tolerance: float, iteration: int
@@ -107,14 +114,15 @@ class _Batch:
         rising = (residual <= SOME * self.first) & (residual > self.last)
         restart = (residual <= ENOUGH * self.first) | rising | (self.steps >= LONG * iteration)
         restart &= self.steps > 1
-        share = (self.steps / (self.steps + 1.0))[:, None, None]
-        again = restart[:, None, None]
-        self.z = torch.where(again, z, share * z + (1.0 - share) * self.anchor[0])
-        self.multipliers = torch.where(again, multipliers, share * multipliers + (1.0 - share) * self.anchor[1])
+        share = (self.steps.double() / (self.steps + 1))[:, None, None]
+        now = z, multipliers
+        self.z, self.multipliers = (torch.lerp(*ends, share) for ends in zip(self.anchor, now, strict=True))
         rows = restart.nonzero().flatten()
         if len(rows):
+            self.z[rows], self.multipliers[rows] = (table[rows] for table in now)
             self.weigh(rows)
-            self.anchor = torch.where(again, z, self.anchor[0]), torch.where(again, multipliers, self.anchor[1])
+            again = restart[:, None, None]
+            self.anchor = tuple(torch.where(again, *ends) for ends in zip(now, self.anchor, strict=True))
         self.steps = torch.where(restart, 0, self.steps)
         self.last = torch.where(restart, torch.inf, residual)
 
@@ -128,9 +136,11 @@ class _Batch:
         change = torch.where((moved > 0) & (pulled > 0), pulled / moved / rho, 1.0).clamp(1.0 / LEAP, LEAP)
         self.rho[rows] = (rho * change**MOVE).clamp(LEAST, MOST)
         self.system.set(rows, 1.0 / self.rho[rows])
+        for part, sign, walls in ((1, -1.0, self.walls[0]), (0, 1.0, self.walls[1])):
+            walls[rows, :2] = sign * self.costs[rows, :, part] / self.rho[rows, :2, None]
 
     def compact(self, keep: Tensor) -> None:
         for name in ("program", "costs", "z", "multipliers", "rho", "index", "steps", "first", "last"):
             setattr(self, name, getattr(self, name)[keep])
-        self.anchor = self.anchor[0][keep], self.anchor[1][keep]
+        self.anchor, self.walls = (tuple(table[keep] for table in pair) for pair in (self.anchor, self.walls))
         self.system.keep(keep)

@@ -169,15 +169,14 @@ class _Rows(Iterates):
         missed = (self.right - self.combine(unknowns)).abs().sum(-1)
         better = (gap < 0.9 * before) | (missed < 0.9 * self.missed) | joining
         self.idle, self.missed = torch.where(better, 0, self.idle + 1), missed
-        violated |= (joining[:, None] & (left.abs() > NEAR * self.program.zeta)) & ~kept & (self.program.order >= 1)
-        number, there = violated.sum(-1), kept.sum(-1)
-        many = joining & ((number > MANY * there) | (number + there > LARGEST))
+        wanted = kept | ((left.abs() > NEAR * self.program.zeta) & (self.program.order >= 1))
+        many = joining & ((violated.sum(-1) > MANY * kept.sum(-1)) | (wanted.sum(-1) > LARGEST))
         anew = many | (~joining & self.joined & (self.idle >= STUCK))
         going = self.unfinished(gap, tolerance) & ~anew
         self.anew[self.index] = anew
-        self.wanted[self.index] = kept | (violated & many[:, None])
+        self.wanted[self.index] = torch.where(many[:, None], wanted, kept)
         if (joining & going).any():
-            self.join(violated & (joining & going)[:, None], left)
+            self.join(wanted & ~kept & (joining & going)[:, None], left)
         return going
 
     def join(self, states: Bool[Tensor, "samples subsets"], left: Float64[Tensor, "samples subsets"]) -> None:

@@ -95,9 +95,9 @@ class SymmetricEquations:
             for m, number in self.low.copies.items():
                 width, height = number * (m + 1), count * (k + 1)
                 block = turned[:, row : row + height, column : column + width]
-                pairs = block.unflatten(1, (count, k + 1)).unflatten(3, (number, m + 1)).transpose(2, 3)
-                solved = pairs.reshape(samples, count * number, (k + 1) * (m + 1)) @ self.inverses[k, m]
-                block.copy_(solved.view(pairs.shape).transpose(2, 3).reshape(block.shape))
+                pairs = block.view(samples, count, k + 1, number, m + 1).transpose(2, 3)
+                together = pairs.reshape(samples, count * number, (k + 1) * (m + 1))
+                pairs.copy_((together @ self.inverses[k, m]).view(pairs.shape))
                 column += width
             row += height
         return (high @ turned @ low.mT).view(right.shape)
