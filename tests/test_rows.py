@@ -153,6 +153,69 @@ def test_what_wants_to_begin_anew_does_so_with_its_states_and_the_others_go_on(m
         assert float(found.bound[k]) <= exact * (1 + 1e-8) and exact * (1 - 1e-8) <= float(found.objective[k])
 
 
+def test_iterates_begin_near_what_is_known_and_feasible() -> None:
+    """Inside of all bounds, the dual slacks those of y, and in the mean as far from the middle as the gap says."""
+    values = tables(7, 2, seed=4)
+    scaled = Scaled(values, 0.05 * values.abs().amax(-1))
+    whole = scaled.program(scaled.weights(1e-4))
+    known = rows.first_order.solve(whole, 1e-6, 300)
+    kept = (known.d.abs() >= rows.NEAR * whole.zeta) & (whole.order >= 1)
+    cold = rows._Rows(whole, kept, rows.Solution.none(whole))
+    warm = rows._Rows(whole, kept, known)
+    for iterates in (cold, warm):
+        used = iterates.used[:, :, None].expand_as(iterates.x)
+        assert (iterates.x > 0).all() and (iterates.z > 0).all()
+        assert (iterates.x[~used] == 1).all() and (iterates.z[~used] == 1).all()
+        q = iterates.spread(iterates.p)
+        assert (iterates.p[~kept] == 0).all()
+        for part, sign in ((0, 1.0), (1, -1.0)):
+            slack = torch.where(
+                iterates.used[:, :2], iterates.z[:, :2, part] + sign * q[:, :2], whole.costs[:, :, part]
+            )
+            torch.testing.assert_close(slack[..., 1:], whole.costs[:, :, part, 1:], rtol=1e-12, atol=1e-12)
+        walls = torch.where(kept, iterates.z[:, 2, 1] - iterates.z[:, 2, 0], q[:, 2])
+        torch.testing.assert_close(walls, q[:, 2], rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(
+            torch.where(kept, iterates.x[:, 2].sum(1), 2 * whole.zeta), (2 * whole.zeta).expand_as(kept)
+        )
+    _, a = whole.objective(known.o, known.d)
+    found = warm.unknowns()
+    torch.testing.assert_close(found[:, 0, 1:], a[:, 1:], rtol=1e-9, atol=1e-9)
+    mu, first = (
+        float(iterates.mean(iterates.x * iterates.z * iterates.used[:, :, None]).max()) for iterates in (warm, cold)
+    )
+    assert mu < 0.6 * first
+    steps = [iterates.run(1e-6, 100).iterations for iterates in (cold, warm)]
+    assert (steps[1] < steps[0]).all()
+
+
+def test_states_that_join_find_room_where_the_factor_was() -> None:
+    kept = some_states(6, 32)
+    states, more = States(kept), kept.clone()
+    more[0, (~kept[0]).nonzero()[1]] = True
+    again = states.changed(more)
+    assert again.of_sample[0].factor.data_ptr() == states.of_sample[0].factor.data_ptr()
+    assert again.workspace is states.workspace
+    everything = again.changed(torch.ones_like(kept))
+    assert everything.of_sample[0].factor.shape == (64, 64) and len(everything.workspace) == 64**2
+
+
+def test_a_matrix_that_has_no_factor_is_raised_until_it_has_one() -> None:
+    n = 5
+    states = States(
+        (torch.arange(2**n) % 2 == 1)[None]
+    )  # those with the first player, whose interaction is all there is
+    diagonals = torch.zeros(1, 3, 2**n, dtype=torch.float64)
+    diagonals[0, 0, 1] = 0.7
+    kept, found = states.of_sample[0].rows, RowEquations(states, diagonals)
+    factor = found.factors[0].tril()
+    a = equation(states, n)
+    dense = states.sign[kept][:, None] * ((a * diagonals.flatten()) @ a.T) * states.sign[kept]
+    raised = factor @ factor.T - dense
+    assert torch.isfinite(factor).all() and (raised.diagonal() > 0).all() and raised.abs().max() < 1e-9
+    torch.testing.assert_close(dense, torch.full_like(dense, 0.7))
+
+
 def test_where_steps_come_to_nothing_all_states_are_taken(monkeypatch) -> None:
     """Also what wants to begin again and again ends, and a table with nothing found is never called done."""
     values = tables(6, 2, seed=0)

@@ -18,8 +18,9 @@ FROM = {"cpu": 10, "cuda": 12}  # players from which on rows are generated: a GP
 SHORT = 10  # and up to which operations are so short that two workers would mostly wait for the interpreter
 DENSE = 14  # players up to which the interior point may take all states at once
 FINE = 1e-5  # relative gaps below it are more than the first-order method gets to
-A_SECOND = 4e10  # multiplications of a second, in factorisations, on two cores of a first-generation EPYC
-IN_TABLES = 2e9  # and in transforms
+# Multiplications of a second on two cores of a fifth-generation EPYC: in factorisations of all states, of some of them
+# (row_equations.py leaves these to LAPACK), and in transforms. An old Xeon does half as many.
+OF_ALL, OF_ROWS, IN_TABLES = 6e10, 1e11, 7.5e9
 STEPS = 12  # factorisations of a table, about
 
 
@@ -53,14 +54,14 @@ def parts(method: str, n: int) -> tuple[int | None, int]:
 def seconds(method: str, n: int, tolerance: float, samples: int) -> tuple[float, float]:
     """From about how long to how long so many tables take on two cores. The simplex's pivots cannot be foretold."""
     table = 60 * n * 2**n / IN_TABLES  # an iteration of the first-order method
-    dense = STEPS * 8**n / 3 / A_SECOND
+    dense = STEPS * 8**n / 3 / OF_ALL
     steps = min(20_000.0, 2_500 * (1e-3 / tolerance) ** 0.5)
     if method == "interior point":
         low, high = 0.7 * dense, 1.3 * dense
     elif method == "rows":
-        most = min(2.0**n, rows.LARGEST)
-        low = rows.LOOKS[0] * table + 1.5 * STEPS * (0.1 * 2**n) ** 3 / 3 / A_SECOND
-        high = low + max(1.5 * STEPS * most**3 / 3 / A_SECOND, 1.3 * dense if n <= rows.WHOLE else steps * table)
+        some, most = (STEPS * states**3 / 3 / OF_ROWS for states in (0.1 * 2**n, min(2.0**n, rows.LARGEST)))
+        low = rows.looks(n)[0] * table + 0.5 * some
+        high = sum(rows.looks(n)) * table + max(most, 1.3 * dense if n <= rows.WHOLE else steps * table)
     elif method == "first order":
         low, high = 0.5 * steps * table, min(20_000.0, 3 * steps) * table
     else:

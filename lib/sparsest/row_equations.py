@@ -23,40 +23,61 @@ from .. import subsets
 from .batches import THREADED, all_threads, stop_if_asked
 from .program import subset_sums, superset_sums
 
+SPARE = 16  # one more for every so many states may join before their matrix needs new memory
 STEPS = 20  # of each solution, at most: they cost little beside a factor, also where that had to be raised
 LEAST, FASTER, MOST = 1e-14, 100.0, 1e4  # what a diagonal is raised by where pivots fail: at first, by steps, at most
 
 
 class Kept:
-    """The states kept of one sample, where their matrix looks up its entries, and room for its factor."""
+    """The states kept of one sample, where their matrix looks up its entries, and room for its factor.
 
-    def __init__(self, states: Bool[Tensor, " subsets"]):
+    `before`, whose states were fewer, is not used any more where it has room enough: to touch new memory would cost as
+    much as the factorisation.
+    """
+
+    def __init__(self, states: Bool[Tensor, " subsets"], before: "Kept | None" = None):
         self.rows = states.nonzero().flatten()
-        rows = self.rows.int()
-        with all_threads(len(rows) > THREADED):
-            self.both = (rows[:, None] & rows).flatten()
-            self.either = (rows[:, None] | rows).flatten()
-        self.factor = torch.empty(len(rows), len(rows), dtype=torch.float64, device=states.device)
+        count, rows = len(self.rows), self.rows.int()
+        if before is not None and len(before.room[0]) >= count**2:
+            self.room = before.room
+        else:
+            most = min(len(states), count + count // SPARE) ** 2
+            self.room = *rows.new_empty(2, most), torch.empty(most, dtype=torch.float64, device=states.device)
+        self.both, self.either, factor = (flat[: count**2] for flat in self.room)
+        self.factor = factor.view(count, count)
+        with all_threads(count > THREADED):
+            torch.bitwise_and(rows[:, None], rows, out=self.both.view(count, count))
+            torch.bitwise_or(rows[:, None], rows, out=self.either.view(count, count))
 
 
 class States:
     """The states kept of each sample, and the equation on them."""
 
-    def __init__(self, kept: Bool[Tensor, "samples subsets"], known: Sequence[Kept | None] | None = None):
-        """known: of the samples where that is known already."""
+    def __init__(
+        self,
+        kept: Bool[Tensor, "samples subsets"],
+        known: Sequence[Kept] | None = None,
+        workspace: Float64[Tensor, " entries"] | None = None,
+    ):
+        """known: what there is of each sample already. workspace: for a part of a matrix, if there is one already."""
         self.kept = kept
-        self.of_sample = [old or Kept(states) for old, states in zip(known or [None] * len(kept), kept, strict=True)]
+        self.of_sample = [Kept(states) for states in kept] if known is None else list(known)
         self.sign = 1.0 - 2.0 * (subsets.orders(kept.shape[-1].bit_length() - 1, kept.device) % 2).double()
-        # A matrix and a part of it; as new tensors they would cost more than the look-ups do.
-        largest = max((len(states.both) for states in self.of_sample), default=0)
-        self.workspace = self.sign.new_empty(2, largest)
+        largest = max((len(states.room[0]) for states in self.of_sample), default=0)
+        if workspace is None or len(workspace) < largest:
+            workspace = self.sign.new_empty(largest)
+        self.workspace = workspace
 
     def of(self, samples: Tensor) -> "States":
-        return States(self.kept[samples], [self.of_sample[k] for k in samples.tolist()])
+        return States(self.kept[samples], [self.of_sample[k] for k in samples.tolist()], self.workspace)
 
     def changed(self, kept: Bool[Tensor, "samples subsets"]) -> "States":
         same = (kept == self.kept).all(-1).tolist()
-        return States(kept, [old if as_before else None for old, as_before in zip(self.of_sample, same, strict=True)])
+        known = [
+            old if as_before else Kept(states, old)
+            for old, as_before, states in zip(self.of_sample, same, kept, strict=True)
+        ]
+        return States(kept, known, self.workspace)
 
     def model(self, unknowns: Float64[Tensor, "samples 3 subsets"]) -> Float64[Tensor, "samples subsets"]:
         """σ·A(σa, o) on all states."""
@@ -89,23 +110,27 @@ class RowEquations:
     def _factorise(self, kept: Kept, t_a: Tensor, t_o: Tensor, d_d: Tensor) -> Float64[Tensor, "rows rows"]:
         """The lower factor of a sample."""
         stop_if_asked()
-        rows, t_o = kept.rows, t_o.flip(-1)  # from here on by what is outside
-        flat, part = self.states.workspace[:, : len(kept.both)]
-        matrix, apart = flat.view(len(rows), len(rows)), t_o[rows] - t_o[0] / 2
-        info = torch.empty((), dtype=torch.int32, device=matrix.device)
-        with all_threads(len(rows) > THREADED):
-            torch.index_select(t_a, 0, kept.both, out=flat)
-            flat += torch.index_select(t_o, 0, kept.either, out=part)
-            matrix -= apart[:, None]
-            matrix -= apart
-            size, diagonal, boost = matrix.diagonal().clone(), matrix.diagonal(), LEAST
-            diagonal += d_d[rows]
-            factor, failed = torch.linalg.cholesky_ex(matrix, out=(kept.factor.mT, info))
+        info = torch.empty((), dtype=torch.int32, device=d_d.device)
+        with all_threads(len(kept.rows) > THREADED):
+            size, boost = self._fill(kept, t_a, t_o, d_d), 0.0
+            factor, failed = torch.linalg.cholesky_ex(kept.factor.mT, out=(kept.factor.mT, info))
             while failed and boost < MOST:
-                diagonal += boost * size
-                boost *= FASTER
-                factor, failed = torch.linalg.cholesky_ex(matrix)
+                boost = FASTER * boost + LEAST
+                self._fill(kept, t_a, t_o, d_d + boost * size)
+                factor, failed = torch.linalg.cholesky_ex(kept.factor.mT, out=(kept.factor.mT, info))
         return factor
+
+    def _fill(self, kept: Kept, t_a: Tensor, t_o: Tensor, d_d: Tensor) -> Float64[Tensor, " subsets"]:
+        """Writes the matrix where its factor will be; its diagonal."""
+        rows, t_o = kept.rows, t_o.flip(-1)  # from here on by what is outside
+        matrix, apart = kept.factor, t_o[rows] - t_o[0] / 2
+        flat, part = matrix.view(-1), self.states.workspace[: matrix.numel()]
+        torch.index_select(t_a, 0, kept.both, out=flat)
+        flat += torch.index_select(t_o, 0, kept.either, out=part)
+        matrix -= apart[:, None]
+        matrix -= apart
+        matrix.diagonal().add_(d_d[rows])
+        return torch.zeros_like(d_d).index_copy(0, rows, matrix.diagonal())
 
     def solve(
         self, right: Float64[Tensor, "samples subsets"], allowance: Float64[Tensor, " samples"]

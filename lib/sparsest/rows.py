@@ -11,7 +11,7 @@ intersection of two states for AND and by that of their complements for OR (row_
 then costs |R|³ instead of 8ⁿ. The program of R bounds the whole one from below: its y, with zeros elsewhere, is
 feasible there. A model that fits all states is so proven by the same certificate.
 
-R is begun with the states on which the first-order method, after a hundred iterations, is wrong by nearly ζ, and the
+R is begun with the states on which the first-order method, after a hundred iterations or so, is wrong by nearly ζ; the
 iterates begin near what it found. States that they violate join as they are found; where they are many, or steps come
 to nothing with them, all begins anew with them, near the best that is known by then.
 
@@ -28,7 +28,7 @@ from .interior_point import INSIDE, Iterates
 from .program import Program, Solution, superset_sums
 from .row_equations import RowEquations, States
 
-LOOKS = 100, 300, 1000  # iterations of the first-order method; more where these found nothing better than no errors
+LARGE = 12  # players from which on a longer first look pays
 NEAR = 0.8  # a state is kept where they leave an error of so much of ζ
 LOOK = 0.1  # gap of the program of R from which on violated states join, relative to its cost or to LOOK of the table
 MANY = 0.25  # of R joining at once: then the iterates start again, for they are too far off to be mended
@@ -45,6 +45,11 @@ LONGER = 20_000  # iterations of the first-order method, with more players
 def bytes_per_sample(n: int) -> int:
     """What one sample takes at most while it is being solved: tables, the matrix and its factor, indices."""
     return max(first_order.bytes_per_sample(n) + 8 * 5 * min(2**n, LARGEST) ** 2, _otherwise_bytes(n))
+
+
+def looks(n: int) -> tuple[int, ...]:
+    """Iterations of the first-order method; more where these found nothing better than no errors."""
+    return 150 if n >= LARGE else 100, 300, 1000
 
 
 def _otherwise_bytes(n: int) -> int:
@@ -64,7 +69,7 @@ def solve(
     best = Solution.none(program)
     kept = torch.zeros_like(program.g, dtype=torch.bool) if kept is None else kept
     if not kept.any():
-        for look in LOOKS:
+        for look in looks(len(program.order).bit_length() - 1):
             unseen = (~best.done(tolerance) & ~best.d.any(-1)).nonzero().flatten()
             if len(unseen) == 0:
                 break
