@@ -77,16 +77,22 @@ def blocks(n: int) -> list[int]:
 
 def _multiply(x: Tensor, factor: Factor, n: int, inner: int) -> Tensor:
     """The power for an axis of 2**n that is followed by `inner` entries in all."""
-    out = x.reshape(-1, 2**n, inner)
-    for players in blocks(n):
-        matrix = _power(factor, players, x.dtype, x.device)
-        rest = out.numel() // (2**players * inner)
+    out, count = x, x.numel() // inner
+    for matrix in _powers(factor, n, x.dtype, x.device):
+        size = len(matrix)
+        count //= size
         if inner == 1:
-            out = out.reshape(rest, 2**players) @ matrix.mT
+            out = out.reshape(count, size) @ matrix.mT
         else:
-            out = matrix @ out.reshape(rest, 2**players, inner)
-        inner *= 2**players
+            out = matrix @ out.reshape(count, size, inner)
+        inner *= size
     return out.reshape(x.shape)
+
+
+@functools.lru_cache(maxsize=64)
+def _powers(factor: Factor, n: int, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
+    """The power for each group of players, from the lowest."""
+    return [_power(factor, players, dtype, device) for players in blocks(n)]
 
 
 @functools.lru_cache(maxsize=64)

@@ -155,7 +155,7 @@ def test_what_wants_to_begin_anew_does_so_with_its_states_and_the_others_go_on(m
 
 def test_iterates_begin_near_what_is_known_and_feasible() -> None:
     """Inside of all bounds, the dual slacks those of y, and in the mean as far from the middle as the gap says."""
-    values = tables(7, 2, seed=4)
+    values = network_tables(9)
     scaled = Scaled(values, 0.05 * values.abs().amax(-1))
     whole = scaled.program(scaled.weights(1e-4))
     known = rows.first_order.solve(whole, 1e-6, 300)

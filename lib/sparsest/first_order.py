@@ -20,7 +20,7 @@ from .batches import all_threads, stop_if_asked
 from .program import Program, Solution, spread, subset_sums, superset_sums
 from .symmetric_equations import SymmetricEquations
 
-CHECK = 20  # iterations from one certificate to the next
+CHECK = 50  # iterations from one certificate to the next
 ENOUGH, SOME, LONG = 0.2, 0.8, 0.36  # what makes a restart: residual over the first; then rising; share of all steps
 MOVE = 0.8  # how far a restart moves the weights, on a logarithmic scale, to what it has seen
 LEAP = 30.0  # and by what factor at most

@@ -57,24 +57,28 @@ class Iterates:
         g, zeta, order = program.g, program.zeta, program.order
         some, several = (order >= 1).expand(g.shape), (order >= 2).expand(g.shape)
         self.program, self.used = program, torch.stack([some, several, some & (zeta > 0)], 1)
+        self.p = torch.zeros_like(g)
+        self.index = torch.arange(len(g), device=g.device)
+        self.idle = torch.zeros_like(self.index)
+        self.best = Solution.none(program)
+        self.correctors = 2 if len(order) <= 2**10 else 4  # the larger n, the cheaper beside a factorisation
+        self.workspace: Tensor | None = None
+        self.begin()
+        self.x, self.z = (torch.where(self.used[:, :, None], table, 1.0) for table in (self.x, self.z))
+        self.count = 2 * self.used.sum((1, 2)).to(g.dtype)
+
+    def begin(self) -> None:
+        """x and z to begin with."""
+        zeta = self.program.zeta
         o, d = self.least_squares()
-        theta = torch.stack([program.c + superset_sums(o) - subset_sums(d), o], 1) * self.used[:, :2]
+        theta = torch.stack([self.program.c + superset_sums(o) - subset_sums(d), o], 1) * self.used[:, :2]
         level = (theta.abs().sum((1, 2)) / self.used[:, :2].sum((1, 2))).clamp_min(1e-12)[:, None, None]
         root = (theta.square() + 4 * level.square()).sqrt()
         room = torch.where(zeta > 0, zeta, 1.0)[:, None].expand_as(theta[:, :1])
         wall = level / (2 * room)
         box = torch.stack([room + d[:, None], room - d[:, None]], 2)
         self.x = torch.cat([torch.stack([root + theta, root - theta], 2) / 2, box], 1)
-        self.z = torch.cat([program.costs, torch.stack([wall] * 2, 2)], 1)
-        self.x = torch.where(self.used[:, :, None], self.x, 1.0)
-        self.z = torch.where(self.used[:, :, None], self.z, 1.0)
-        self.p = torch.zeros_like(g)
-        self.count = 2 * self.used.sum((1, 2)).to(g.dtype)
-        self.index = torch.arange(len(g), device=g.device)
-        self.idle = torch.zeros_like(self.index)
-        self.best = Solution.none(program)
-        self.correctors = 2 if len(order) <= 2**10 else 4  # the larger n, the cheaper beside a factorisation
-        self.workspace: Tensor | None = None
+        self.z = torch.cat([self.program.costs, torch.stack([wall] * 2, 2)], 1)
 
     @property
     def right(self) -> Float64[Tensor, "samples subsets"]:

@@ -106,13 +106,18 @@ class _Rows(Iterates):
     OF_SAMPLES = (*Iterates.OF_SAMPLES, "joined", "missed")
 
     def __init__(self, program: Program, kept: Bool[Tensor, "samples subsets"], known: Solution):
+        self.states, self.known = States(kept), known
         super().__init__(program)
-        self.keep_states(States(kept))
-        if known.objective.isfinite().all():
-            self.begin_near(known)
-        self.x, self.z = (torch.where(self.used[:, :, None], table, 1.0) for table in (self.x, self.z))
         self.joined, self.missed = torch.zeros_like(kept[:, 0]), torch.full_like(program.zeta[:, 0], torch.inf)
         self.anew, self.wanted = self.joined.clone(), kept.clone()
+
+    def begin(self) -> None:
+        known = self.known.objective.isfinite().all()
+        if not known:
+            super().begin()
+        self.keep_states(self.states)
+        if known:
+            self.begin_near(self.known)
 
     def begin_near(self, known: Solution) -> None:
         """x and z around what is known, on the central path as far as a and o, or d's multipliers, say where that is.
@@ -139,7 +144,7 @@ class _Rows(Iterates):
     def keep_states(self, states: States) -> None:
         self.states = states
         self.used[:, 2] = states.kept
-        self.count = 2 * self.used.sum((1, 2)).to(self.x.dtype)
+        self.count = 2 * self.used.sum((1, 2)).to(self.p.dtype)
 
     def keep(self, samples: Tensor) -> None:
         super().keep(samples)
@@ -171,7 +176,7 @@ class _Rows(Iterates):
         violated = (left.abs() > (1.0 + OVER) * self.program.zeta) & ~kept & (self.program.order >= 1)
         close = cost - self.best.bound[self.index] <= LOOK * cost.clamp(min=LOOK)
         joining = close & violated.any(-1)
-        missed = (self.right - self.combine(unknowns)).abs().sum(-1)
+        missed = torch.where(kept, left - unknowns[:, 2], 0.0).abs().sum(-1)
         better = (gap < 0.9 * before) | (missed < 0.9 * self.missed) | joining
         self.idle, self.missed = torch.where(better, 0, self.idle + 1), missed
         wanted = kept | ((left.abs() > NEAR * self.program.zeta) & (self.program.order >= 1))
