@@ -81,10 +81,7 @@ def _multiply(x: Tensor, factor: Factor, n: int, inner: int) -> Tensor:
     for matrix in _powers(factor, n, x.dtype, x.device):
         size = len(matrix)
         count //= size
-        if inner == 1:
-            out = out.reshape(count, size) @ matrix.mT
-        else:
-            out = matrix @ out.reshape(count, size, inner)
+        out = out.reshape(count, size) @ matrix.mT if inner == 1 else matrix @ out.reshape(count, size, inner)
         inner *= size
     return out.reshape(x.shape)
 

@@ -193,5 +193,4 @@ class Iterates:
 
     def reach(self, x: Tensor, dx: Tensor) -> Tensor:
         """The longest step that keeps x ≥ 0, at most a little over 1."""
-        longest = torch.where(dx < 0, -x / dx, torch.inf).amin((1, 2, 3))
-        return longest.clamp(max=1.0 / STEP)[:, None, None, None]
+        return 1.0 / (-(dx / x).amin((1, 2, 3), keepdim=True)).clamp(min=STEP)

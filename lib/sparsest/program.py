@@ -64,17 +64,19 @@ class Program:
         """The dual's objective at p scaled to be feasible, less all that rounding may add; and that p.
 
         A product with a matrix of k rows is wrong by at most k units in the last place of the sum of the absolute
-        values, and the transforms are some such products, one after the other.
+        values, and the transforms are some such products, one after the other. Two more are for the division by what
+        p exceeds its bounds by.
         """
         n, eps = p.shape[-1].bit_length() - 1, torch.finfo(p.dtype).eps
-        rounding = eps * sum(2**players for players in subsets.blocks(n))
-        q = torch.stack([p, -subset_sums(p)], 1)
-        slack = torch.stack([torch.zeros_like(p), rounding * subset_sums(p.abs())], 1)
+        rounding = eps * (2 + sum(2**players for players in subsets.blocks(n)))
+        both = torch.stack([p, p.abs()])
+        (below, below_abs), (above, above_abs) = subset_sums(both), superset_sums(both)
+        q = torch.stack([p, -below], 1)
+        slack = torch.stack([torch.zeros_like(p), rounding * below_abs], 1)
         reach = (torch.stack([q, -q], 2) + slack[:, :, None]) / self.costs
         reach[..., 0] = 0.0
         excess = reach.amax((1, 2, 3)).clamp(min=1.0)[:, None] * (1.0 + 4 * eps)
-        p = p / excess
-        y, error = superset_sums(p), rounding * superset_sums(p.abs())
+        p, y, error = p / excess, above / excess, rounding * above_abs / excess
         y[:, 0] = 0.0
         terms = self.g * y
         lost = (error * (self.g.abs() + self.zeta)).sum(-1) + rounding * terms.abs().sum(-1)

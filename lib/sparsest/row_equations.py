@@ -90,11 +90,14 @@ class States:
 
     def spread(self, y: Float64[Tensor, "samples subsets"]) -> Float64[Tensor, "samples 3 subsets"]:
         """The adjoint of `combine` for a y that is 0 where no state is kept: p, -Z p and y."""
-        signed = self.sign * y
-        p = self.sign * superset_sums(signed)
+        inside = subset_sums(self.sign * y)
+        return torch.stack([self.price(y), inside[:, -1:] - inside.flip(-1), y], 1)
+
+    def price(self, y: Float64[Tensor, "samples subsets"]) -> Float64[Tensor, "samples subsets"]:
+        """p, what a unit of each AND interaction may cost."""
+        p = self.sign * superset_sums(self.sign * y)
         p[:, 0] = 0.0
-        inside = subset_sums(signed)
-        return torch.stack([p, inside[:, -1:] - inside.flip(-1), y], 1)
+        return p
 
 
 class RowEquations:

@@ -169,7 +169,7 @@ class _Rows(Iterates):
         unknowns, kept = self.unknowns(), self.states.kept
         left = self.program.g - self.states.model(unknowns)
         d = torch.where(kept, unknowns[:, 2], left)
-        p = self.spread(self.p)[:, 0]
+        p = self.states.price(self.p)
         gap = self.best.improve(self.program, self.index, unknowns[:, 1], d, p, iteration)
         theta = unknowns[:, :2]
         cost = (self.program.costs * torch.stack([theta, -theta], 2).clamp(min=0.0)).sum((1, 2, 3))
