@@ -12,7 +12,7 @@ import functools
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from .. import subsets
@@ -63,15 +63,39 @@ def _coupled(n: int) -> dict[int, Float64[Tensor, "subsets copies states"]]:
     return spins
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """Where the entries of a table in both bases lie when they are sorted by pairs of spins."""
+
+    sorted: Int64[Tensor, " subsets"]
+    back: Int64[Tensor, " subsets"]
+    shapes: dict[tuple[int, int], tuple[int, int]]  # copies and states of each pair, by (k, l)
+
+
+@functools.lru_cache(maxsize=16)
+def _pairs(n: int, device: torch.device) -> Pairs:
+    low, high = _half(n // 2, device), _half(n - n // 2, device)
+    places = torch.arange(2**n, device=device).view(len(high.basis), len(low.basis))
+    parts, shapes = [], {}
+    rows = places.split([count * (k + 1) for k, count in high.copies.items()])
+    for (k, count), row in zip(high.copies.items(), rows, strict=True):
+        blocks = row.split([number * (m + 1) for m, number in low.copies.items()], 1)
+        for (m, number), block in zip(low.copies.items(), blocks, strict=True):
+            parts.append(block.reshape(count, k + 1, number, m + 1).transpose(1, 2).flatten())
+            shapes[k, m] = count * number, (k + 1) * (m + 1)
+    together = torch.cat(parts)
+    return Pairs(together, together.argsort(), shapes)
+
+
 class SymmetricEquations:
     """Solves K p = r for a batch of samples, each with its own three numbers."""
 
     def __init__(self, n: int, samples: int, device: torch.device):
         self.low, self.high = _half(n // 2, device), _half(n - n // 2, device)
+        self.pairs = _pairs(n, device)
         self.inverses = {
-            (k, m): torch.zeros(samples, (k + 1) * (m + 1), (k + 1) * (m + 1), dtype=torch.float64, device=device)
-            for k in self.high.copies
-            for m in self.low.copies
+            spins: torch.zeros(samples, states, states, dtype=torch.float64, device=device)
+            for spins, (_, states) in self.pairs.shapes.items()
         }
 
     def set(self, rows: Tensor, weights: Float64[Tensor, "rows 3"]) -> None:
@@ -87,17 +111,13 @@ class SymmetricEquations:
         self.inverses = {spins: inverse[rows] for spins, inverse in self.inverses.items()}
 
     def solve(self, right: Float64[Tensor, "samples subsets"]) -> Float64[Tensor, "samples subsets"]:
-        samples, low, high = len(right), self.low.basis, self.high.basis
-        turned = high.mT @ right.view(samples, len(high), len(low)) @ low
-        row = 0
-        for k, count in self.high.copies.items():
-            column = 0
-            for m, number in self.low.copies.items():
-                width, height = number * (m + 1), count * (k + 1)
-                block = turned[:, row : row + height, column : column + width]
-                pairs = block.view(samples, count, k + 1, number, m + 1).transpose(2, 3)
-                together = pairs.reshape(samples, count * number, (k + 1) * (m + 1))
-                pairs.copy_((together @ self.inverses[k, m]).view(pairs.shape))
-                column += width
-            row += height
+        samples, low, high, pairs = len(right), self.low.basis, self.high.basis, self.pairs
+        turned = (high.mT @ right.view(samples, len(high), len(low)) @ low).view(right.shape)
+        sizes = [copies * states for copies, states in pairs.shapes.values()]
+        parts = turned.index_select(1, pairs.sorted).split(sizes, 1)
+        solved = [
+            (part.view(samples, *shape) @ inverse).flatten(1)
+            for part, shape, inverse in zip(parts, pairs.shapes.values(), self.inverses.values(), strict=True)
+        ]
+        turned = torch.cat(solved, 1).index_select(1, pairs.back).view(samples, len(high), len(low))
         return (high @ turned @ low.mT).view(right.shape)
