@@ -31,8 +31,8 @@ LEAST, FASTER, MOST = 1e-14, 100.0, 1e4  # what a diagonal is raised by where pi
 class Kept:
     """The states kept of one sample, where their matrix looks up its entries, and room for its factor.
 
-    `before`, whose states were fewer, is not used any more where it has room enough: to touch new memory would cost as
-    much as the factorisation.
+    `before` is what the same sample had with fewer states. Where its memory is enough it is taken over, and `before`
+    is of no use any more: the first touch of new memory would cost as much as a factorisation.
     """
 
     def __init__(self, states: Bool[Tensor, " subsets"], before: "Kept | None" = None):
@@ -115,7 +115,7 @@ class RowEquations:
         stop_if_asked()
         info = torch.empty((), dtype=torch.int32, device=d_d.device)
         with all_threads(len(kept.rows) > THREADED):
-            size, boost = self._fill(kept, t_a, t_o, d_d), 0.0
+            size, boost = self._fill(kept, t_a, t_o, d_d), 0.0  # what follows overwrites the matrix with its factor
             factor, failed = torch.linalg.cholesky_ex(kept.factor.mT, out=(kept.factor.mT, info))
             while failed and boost < MOST:
                 boost = FASTER * boost + LEAST

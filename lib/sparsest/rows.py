@@ -120,9 +120,10 @@ class _Rows(Iterates):
             self.begin_near(self.known)
 
     def begin_near(self, known: Solution) -> None:
-        """x and z around what is known, on the central path as far as a and o, or d's multipliers, say where that is.
+        """x, z and p around what is known, as on the central path where the products x·z are its gap in the mean.
 
-        Both are taken toward the middle until they leave as much between them, in the mean, as the solution's gap.
+        There x⁺x⁻ = (x⁺ + x⁻)μ/(w⁺ + w⁻), which with x⁺ - x⁻ = θ says what both are; so for z of d, with their
+        difference y. z of a and o are the slacks of y, which is scaled to be feasible on R.
         """
         program, zeta, o = self.program, self.program.zeta, known.o
         y = torch.where(self.states.kept, superset_sums(known.p), 0.0)
