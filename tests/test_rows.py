@@ -202,9 +202,7 @@ def test_states_that_join_find_room_where_the_factor_was() -> None:
 
 def test_a_matrix_that_has_no_factor_is_raised_until_it_has_one() -> None:
     n = 5
-    states = States(
-        (torch.arange(2**n) % 2 == 1)[None]
-    )  # those with the first player, whose interaction is all there is
+    states = States((torch.arange(2**n) % 2 == 1)[None])  # those with the first player, and no interaction but its own
     diagonals = torch.zeros(1, 3, 2**n, dtype=torch.float64)
     diagonals[0, 0, 1] = 0.7
     kept, found = states.of_sample[0].rows, RowEquations(states, diagonals)

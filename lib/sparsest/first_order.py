@@ -60,12 +60,9 @@ class _Batch:
         self.steps = torch.zeros_like(self.index)  # since the last restart
         self.first = self.last = torch.full_like(program.zeta[:, 0], torch.inf)  # residuals since then
         self.system = SymmetricEquations(g.shape[-1].bit_length() - 1, len(g), g.device)
-        self.system.set(self.index, 1.0 / self.rho)
-        box = (program.zeta * (order >= 1))[:, None]
-        self.walls = tuple(
-            torch.cat([sign * self.costs[:, :, part] / self.rho[:, :2, None], sign * box], 1)
-            for part, sign in ((1, -1.0), (0, 1.0))
-        )
+        box = (program.zeta * (order >= 1))[:, None].repeat(1, 3, 1)  # those of a and o are set with the weights
+        self.walls = -box, box
+        self.weighed(self.index)
         self.best = Solution.none(program)
 
     def run(self, tolerance: float, max_iterations: int) -> Solution:
@@ -135,6 +132,10 @@ class _Batch:
         rho = self.rho[rows]
         change = torch.where((moved > 0) & (pulled > 0), pulled / moved / rho, 1.0).clamp(1.0 / LEAP, LEAP)
         self.rho[rows] = (rho * change**MOVE).clamp(LEAST, MOST)
+        self.weighed(rows)
+
+    def weighed(self, rows: Tensor) -> None:
+        """What depends on the weights of these samples."""
         self.system.set(rows, 1.0 / self.rho[rows])
         for part, sign, walls in ((1, -1.0, self.walls[0]), (0, 1.0, self.walls[1])):
             walls[rows, :2] = sign * self.costs[rows, :, part] / self.rho[rows, :2, None]

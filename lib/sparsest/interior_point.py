@@ -63,9 +63,9 @@ class Iterates:
         self.best = Solution.none(program)
         self.correctors = 2 if len(order) <= 2**10 else 4  # the larger n, the cheaper beside a factorisation
         self.workspace: Tensor | None = None
+        self.count = 2 * self.used.sum((1, 2)).to(g.dtype)
         self.begin()
         self.x, self.z = (torch.where(self.used[:, :, None], table, 1.0) for table in (self.x, self.z))
-        self.count = 2 * self.used.sum((1, 2)).to(g.dtype)
 
     def begin(self) -> None:
         """x and z to begin with."""

@@ -43,8 +43,8 @@ LONGER = 20_000  # iterations of the first-order method, with more players
 
 
 def bytes_per_sample(n: int) -> int:
-    """What one sample takes at most while it is being solved: tables, the matrix and its factor, indices."""
-    return max(first_order.bytes_per_sample(n) + 8 * 5 * min(2**n, LARGEST) ** 2, _otherwise_bytes(n))
+    """What one sample takes at most while it is being solved: tables, a matrix with room to spare, indices."""
+    return max(first_order.bytes_per_sample(n) + 8 * 4 * min(2**n, LARGEST) ** 2, _otherwise_bytes(n))
 
 
 def looks(n: int) -> tuple[int, ...]:
